@@ -1,0 +1,9 @@
+"""up, down, status: the embedded services."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""

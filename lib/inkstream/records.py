@@ -1,0 +1,237 @@
+"""Every record that crosses a border: Kafka headers and answers, identities, what the worker yields, table columns.
+
+Tables are created by conf/schema.cql; a test holds it and this module together.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal, get_args
+
+import numpy as np
+import orjson
+
+Outcome = Literal["recognised", "uncertain", "rejected"]
+RECOGNISED: Outcome = "recognised"
+UNCERTAIN: Outcome = "uncertain"
+REJECTED: Outcome = "rejected"
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
+
+# Why a picture is rejected; what each means is what people read in the docs and in `quarantine list`.
+REASON_CODES = {
+    "unreadable": "the file is damaged, cut short or empty",
+    "unsupported_format": "the file is no picture of a kind that is read",
+    "too_large": "the file has more bytes than the limit",
+    "too_many_pixels": "the picture has more pixels than the limit",
+    "blank": "nothing is drawn on it",
+    "no_digit": "what is drawn is not a digit",
+    "several_digits": "there is more than one digit",
+    "decode_failed": "the decoder crashed, hung or ran out of its memory",
+}
+
+ANSWER_SCHEMA_VERSION = "1"
+NO_MODEL = "-"  # model_version of a picture that never reached a model
+BUCKETS_AN_HOUR = 16  # fixed: another number would put a replay into another row
+INLINE_BYTES = 1 << 20  # pictures up to this lie in images.bytes, larger ones in image_parts
+PREPARED_SIDE = 28
+TOP_PROBABILITIES = 10
+
+_VALID_ID = re.compile(rb"(?!kafka:)[A-Za-z0-9._:-]{1,128}")
+_CLOCK_SKEW = timedelta(minutes=5)
+UTC = timezone.utc
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One message of images.uploaded, as a worker sees it.
+
+    `value` is None where the picture is larger than the limit and its bytes were left in Kafka; `size_bytes` is
+    then all that is known. `timestamp` is the broker's (LogAppendTime), aware, UTC.
+    """
+
+    key: bytes | None
+    value: bytes | None
+    size_bytes: int
+    headers: dict[str, str]
+    topic: str
+    partition: int
+    offset: int
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one picture says. Rejected: `label` is None, `confidence` 0, `reason_code` and `reason` are set.
+
+    probabilities: float32 (classes,), 0..1, in the bundle's label order; None when rejected before the model.
+    prepared: uint8, what the model saw; None when rejected before the normaliser ended.
+    why: the normaliser's record, small and JSON-able. times: milliseconds by stage.
+    """
+
+    outcome: Outcome
+    label: str | None = None
+    confidence: float = 0.0
+    probabilities: np.ndarray[Any, Any] | None = None
+    reason_code: str | None = None
+    reason: str | None = None
+    width: int | None = None
+    height: int | None = None
+    why: dict[str, Any] | None = None
+    prepared: np.ndarray[Any, Any] | None = None
+    model_version: str = NO_MODEL
+    times: dict[str, float] | None = None
+
+
+# --- identity -------------------------------------------------------------------------------------------------
+
+
+def image_id(key: bytes | None, topic: str, partition: int, offset: int, timestamp_ms: int) -> str:
+    """The upload's id: its key where that is a valid one, else an id made of its place in Kafka.
+
+    Valid: 1-128 of A-Z a-z 0-9 . _ : - and not beginning with "kafka:".
+    """
+    if key is not None and _VALID_ID.fullmatch(key):
+        return key.decode("ascii")
+    return f"kafka:{topic}:{partition}:{offset}:{timestamp_ms}"
+
+
+def write_time_us(timestamp_ms: int, offset: int) -> int:
+    """Microseconds since the epoch for Cassandra's write timestamp: from the message alone, growing with the offset.
+
+    A replay writes the same time and changes nothing; an older upload of the same id loses against a newer one.
+    """
+    return timestamp_ms * 1000 + offset % 1000
+
+
+def day_of(uploaded_at: datetime) -> str:
+    """The UTC day as YYYY-MM-DD."""
+    return uploaded_at.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def bucket_of(uploaded_at: datetime, id_: str) -> int:
+    """Which of a day's 24 x 16 buckets holds the row: 0..383, by UTC hour and crc32 of the id."""
+    return uploaded_at.astimezone(UTC).hour * BUCKETS_AN_HOUR + zlib.crc32(id_.encode()) % BUCKETS_AN_HOUR
+
+
+BUCKETS_A_DAY = 24 * BUCKETS_AN_HOUR
+
+
+def uploaded_at(claimed: str | None, received: datetime) -> datetime:
+    """When the picture was uploaded: the header where it is RFC 3339 and not in the broker's future, else the broker's time.
+
+    Millisecond precision, as Cassandra stores it.
+    """
+    if claimed:
+        try:
+            moment = datetime.fromisoformat(claimed.replace("Z", "+00:00").replace("z", "+00:00"))
+        except ValueError:
+            return received
+        if moment.tzinfo is not None and _EPOCH <= moment <= received + _CLOCK_SKEW:
+            return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+    return received
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# --- Kafka ----------------------------------------------------------------------------------------------------
+
+# Headers of images.uploaded, all optional, all UTF-8.
+UPLOAD_HEADERS = ("filename", "content-type", "source", "uploaded-at", "label", "replay-of")
+
+
+def shortest_float32(value: float) -> float:
+    """The double that prints as the shortest text which reads back as the same float32: 0.98, not 0.9800000190734863."""
+    return float(str(np.float32(value)))
+
+
+def top_probabilities(labels: list[str], probabilities: np.ndarray[Any, Any]) -> dict[str, float]:
+    """At most ten label -> probability pairs, in the bundle's label order; with more classes the ten largest."""
+    if len(labels) <= TOP_PROBABILITIES:
+        kept = range(len(labels))
+    else:
+        kept = sorted(np.argsort(-probabilities, kind="stable")[:TOP_PROBABILITIES].tolist())  # type: ignore[assignment]
+    return {labels[i]: shortest_float32(probabilities[i]) for i in kept}
+
+
+def encode_answer(answer: dict[str, Any]) -> bytes:
+    """The JSON value of images.predicted."""
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC)
+
+
+def decode_answer(value: bytes) -> dict[str, Any]:
+    """What encode_answer wrote."""
+    answer: dict[str, Any] = orjson.loads(value)
+    return answer
+
+
+# --- tables: column -> CQL type, in conf/schema.cql's order --------------------------------------------------
+
+IMAGES = {
+    "image_id": "text",
+    "filename": "text",
+    "content_type": "text",
+    "source": "text",
+    "uploaded_at": "timestamp",
+    "width": "int",
+    "height": "int",
+    "size_bytes": "int",
+    "sha256": "text",
+    "claimed_label": "text",
+    "topic": "text",
+    "partition": "int",
+    "offset": "bigint",
+    "bytes": "blob",
+}
+IMAGE_PARTS = {"image_id": "text", "part": "int", "bytes": "blob"}
+PREDICTIONS = {
+    "image_id": "text",
+    "model_version": "text",
+    "outcome": "text",
+    "label": "text",
+    "confidence": "float",
+    "probabilities": "frozen<map<text, float>>",
+    "reason_code": "text",
+    "reason": "text",
+    "why": "text",
+    "prepared": "blob",
+    "predicted_at": "timestamp",
+    "stage_times": "frozen<map<text, float>>",
+}
+PREDICTIONS_BY_DAY = {
+    "day": "date",
+    "bucket": "int",
+    "uploaded_at": "timestamp",
+    "image_id": "text",
+    "model_version": "text",
+    "outcome": "text",
+    "label": "text",
+    "confidence": "float",
+    "reason_code": "text",
+    "filename": "text",
+    "source": "text",
+    "topic": "text",
+    "partition": "int",
+    "offset": "bigint",
+    "stage_times": "frozen<map<text, float>>",
+}
+CORRECTIONS = {"image_id": "text", "corrected_at": "timestamp", "label": "text", "by": "text"}
+CHANGED_DAYS = {"day": "date", "changed_at": "timestamp"}
+STREAM_PROGRESS = {
+    "topic": "text",
+    "partition": "int",
+    "from_offset": "bigint",
+    "until_offset": "bigint",
+    "updated_at": "timestamp",
+}
+TABLES = {
+    "images": IMAGES,
+    "image_parts": IMAGE_PARTS,
+    "predictions": PREDICTIONS,
+    "predictions_by_day": PREDICTIONS_BY_DAY,
+    "corrections": CORRECTIONS,
+    "changed_days": CHANGED_DAYS,
+    "stream_progress": STREAM_PROGRESS,
+}

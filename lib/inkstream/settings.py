@@ -1,0 +1,221 @@
+"""conf/inkstream.toml and INKSTREAM_* variables in, one frozen Settings out; an unknown or wrong key raises by name."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from inkstream.errors import ServiceError, SettingError, SetupError
+
+PREFIX = "INKSTREAM_"
+NOT_SETTINGS = {"INKSTREAM_HOME", "INKSTREAM_CONF", "INKSTREAM_DEBUG"}
+ENDPOINTS_FILE = "services.json"
+KIB = 1024
+MIB = 1024 * KIB
+
+
+def home() -> Path:
+    """The project's root: INKSTREAM_HOME, else the checkout this package lies in."""
+    return Path(os.environ.get("INKSTREAM_HOME") or Path(__file__).resolve().parents[2])
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LocalSettings(Section):
+    folder: str = "var"
+
+    @cached_property
+    def path(self) -> Path:
+        return home() / self.folder
+
+    @property
+    def endpoints_file(self) -> Path:
+        """Where `up` writes the addresses of the embedded services."""
+        return self.path / ENDPOINTS_FILE
+
+
+class KafkaSettings(Section):
+    bootstrap_servers: str = ""
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
+    partitions: int = Field(4, ge=1)
+    replication_factor: int = Field(1, ge=1)
+    retention_hours: int = Field(168, ge=1)
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: str = ""
+
+    @property
+    def uploaded(self) -> str:
+        return f"{self.topic_prefix}images.uploaded"
+
+    @property
+    def predicted(self) -> str:
+        return f"{self.topic_prefix}images.predicted"
+
+    @property
+    def rejected(self) -> str:
+        return f"{self.topic_prefix}images.rejected"
+
+    @property
+    def corrected(self) -> str:
+        return f"{self.topic_prefix}images.corrected"
+
+    @property
+    def servers(self) -> str:
+        """The brokers' addresses. Raises ServiceError where none is known."""
+        if not self.bootstrap_servers:
+            raise ServiceError(
+                "Kafka has no address: no embedded services are running. Start them with `./submit.sh up`, "
+                "or set kafka.bootstrap_servers in conf/inkstream.toml"
+            )
+        return self.bootstrap_servers
+
+
+class CassandraSettings(Section):
+    contact_points: str = ""
+    port: int = Field(9042, ge=1, le=65535)
+    keyspace: str = Field("inkstream", pattern=r"^[a-z][a-z0-9_]{0,47}$")
+    datacenter: str = "datacenter1"
+    replication_factor: int = Field(1, ge=1)
+    consistency: Literal["ONE", "TWO", "QUORUM", "ALL", "LOCAL_QUORUM", "EACH_QUORUM", "LOCAL_ONE"] = "LOCAL_QUORUM"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    tls: bool = False
+    ca_file: str = ""
+
+    @property
+    def hosts(self) -> list[str]:
+        """The contact points. Raises ServiceError where none is known."""
+        if not self.contact_points:
+            raise ServiceError(
+                "Cassandra has no address: no embedded services are running. Start them with `./submit.sh up`, "
+                "or set cassandra.contact_points in conf/inkstream.toml"
+            )
+        return [host.strip() for host in self.contact_points.split(",") if host.strip()]
+
+
+class SparkSettings(Section):
+    master: str = "local[*]"
+    driver_memory: str = Field("1g", pattern=r"^\d+[kmgtKMGT]$")
+    executor_memory: str = Field("1g", pattern=r"^\d+[kmgtKMGT]$")
+
+
+class ImageSettings(Section):
+    max_image_bytes: int = Field(10 * MIB, ge=1 * KIB, le=512 * MIB)
+    max_pixels: int = Field(50_000_000, ge=784)
+
+    @property
+    def max_message_bytes(self) -> int:
+        """What Kafka takes: 1 MiB more, so that a slightly larger picture still becomes `too_large` with a row."""
+        return self.max_image_bytes + MIB
+
+
+class ModelSettings(Section):
+    bundle: str = ""
+    threshold: float = Field(-1.0, ge=-1.0, le=1.0)
+
+
+class StreamSettings(Section):
+    max_offsets_per_trigger: int = Field(20_000, ge=1)
+    on_data_loss: Literal["fail", "continue"] = "fail"
+    metrics_port: int = Field(0, ge=0, le=65535)
+    batch_rows: int = Field(512, ge=1)
+
+
+class Settings(BaseSettings):
+    """Every setting, read once. Frozen; secrets are masked in `repr`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    local: LocalSettings = LocalSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    cassandra: CassandraSettings = CassandraSettings()
+    spark: SparkSettings = SparkSettings()
+    image: ImageSettings = ImageSettings()
+    model: ModelSettings = ModelSettings()
+    stream: StreamSettings = StreamSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], env_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, TomlConfigSettingsSource(settings_cls, _toml_file())
+
+
+def load_settings() -> Settings:
+    """The settings as they stand; blank addresses are filled with those of the running embedded services.
+
+    Raises:
+        SettingError: a key is unknown or its value wrong; the message names both.
+    """
+    _refuse_unknown_variables()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingError(_first_finding(error)) from error
+    except ValueError as error:  # broken TOML, or a variable that holds no JSON where a section is meant
+        raise SettingError(f"{_toml_file()}: {error}") from error
+    return _with_embedded_addresses(settings)
+
+
+def _toml_file() -> Path:
+    path = Path(os.environ.get("INKSTREAM_CONF") or home() / "conf" / "inkstream.toml")
+    if not path.is_file():
+        raise SettingError(
+            f"There is no settings file {path}; INKSTREAM_CONF or INKSTREAM_HOME points to a wrong place"
+        )
+    return path
+
+
+def _refuse_unknown_variables() -> None:
+    sections = {name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS:
+            continue
+        if name.removeprefix(PREFIX).partition("__")[0] not in sections:
+            raise SettingError(f"{name} is no setting; known sections: {', '.join(sorted(sections))}")
+
+
+def _first_finding(error: ValidationError) -> str:
+    finding = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in finding["loc"])
+    if finding["type"] == "extra_forbidden":
+        return f"{key} is no setting (its value: {finding['input']!r}); see conf/inkstream.toml for those that exist"
+    return f"{key} has the value {finding['input']!r}: {finding['msg'].lower()}"
+
+
+def _with_embedded_addresses(settings: Settings) -> Settings:
+    endpoints = read_endpoints(settings)
+    changes: dict[str, Any] = {}
+    if not settings.kafka.bootstrap_servers and "kafka" in endpoints:
+        changes["kafka"] = settings.kafka.model_copy(
+            update={"bootstrap_servers": endpoints["kafka"]["bootstrap_servers"]}
+        )
+    if not settings.cassandra.contact_points and "cassandra" in endpoints:
+        changes["cassandra"] = settings.cassandra.model_copy(
+            update={key: endpoints["cassandra"][key] for key in ("contact_points", "port")}
+        )
+    return settings.model_copy(update=changes)
+
+
+def read_endpoints(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The addresses that `up` wrote: {"kafka": {...}, "cassandra": {...}, "spark": {...}}; empty where nothing runs."""
+    try:
+        content: dict[str, dict[str, Any]] = json.loads(settings.local.endpoints_file.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SetupError(
+            f"{settings.local.endpoints_file} cannot be read ({error}); `./submit.sh down` clears it"
+        ) from error
+    return content

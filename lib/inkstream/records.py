@@ -120,7 +120,7 @@ BUCKETS_A_DAY = 24 * BUCKETS_AN_HOUR
 
 
 def uploaded_at(claimed: str | None, received: datetime) -> datetime:
-    """When the picture was uploaded: the header where it is RFC 3339 and not in the broker's future, else the broker's time.
+    """When the picture was uploaded: the header where it is RFC 3339 and not in the future, else the broker's time.
 
     Millisecond precision, as Cassandra stores it.
     """
@@ -143,7 +143,7 @@ UPLOAD_HEADERS = ("filename", "content-type", "source", "uploaded-at", "label", 
 
 
 def shortest_float32(value: float) -> float:
-    """The double that prints as the shortest text which reads back as the same float32: 0.98, not 0.9800000190734863."""
+    """The double that prints as the shortest text which reads back as that float32: 0.98, not 0.9800000190734863."""
     return float(str(np.float32(value)))
 
 

@@ -1,4 +1,4 @@
-"""The command line: one Typer application; each command's module is in this folder and imports late, so `--help` is quick."""
+"""The command line: one Typer application; each command's module is in this folder and imports late."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from inkstream.errors import InkstreamError
 
 app = typer.Typer(
     name="./submit.sh",
-    help="InkStream reads pictures of handwritten digits with Kafka, Spark and Cassandra. Start with `./submit.sh demo`.",
+    help="InkStream reads pictures of handwritten digits with Kafka, Spark and Cassandra. Try `./submit.sh demo`.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

@@ -1,0 +1,82 @@
+"""Settings in, a connected Cassandra session out."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cassandra import ConsistencyLevel
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+
+from inkstream.errors import ServiceError, SettingError
+from inkstream.settings import CassandraSettings
+
+CONNECT_TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_S = 30.0
+
+
+@contextmanager
+def open_session(settings: CassandraSettings, *, keyspace: bool = True) -> Iterator[Session]:
+    """Yield a session on the settings' keyspace (without one where `keyspace` is False); closed on leaving.
+
+    Raises:
+        ServiceError: no node answers, the password is refused, or the keyspace does not exist.
+    """
+    hosts = settings.hosts
+    address = f"{settings.contact_points}:{settings.port}"
+    cluster = _cluster(settings, hosts)
+    try:
+        try:
+            session = cluster.connect()
+        except NoHostAvailable as error:
+            raise ServiceError(
+                f"Cassandra cannot be reached at {address} ({_first_cause(error)}). "
+                "Is it running (`./submit.sh status`), and is cassandra.contact_points right?"
+            ) from error
+        if keyspace:
+            if settings.keyspace not in cluster.metadata.keyspaces:
+                raise ServiceError(
+                    f"Cassandra at {address} has no keyspace {settings.keyspace!r}; `./submit.sh up` creates it"
+                )
+            session.set_keyspace(settings.keyspace)
+        yield session
+    finally:
+        cluster.shutdown()
+
+
+def _cluster(settings: CassandraSettings, hosts: list[str]) -> Cluster:
+    # The driver logs each failed attempt as a warning of its own; the one sentence raised above says it all.
+    logging.getLogger("cassandra").setLevel(logging.ERROR)
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.datacenter)),
+        consistency_level=ConsistencyLevel.name_to_value[settings.consistency],
+        request_timeout=REQUEST_TIMEOUT_S,
+    )
+    auth = None
+    if settings.username:
+        auth = PlainTextAuthProvider(settings.username, settings.password.get_secret_value())
+    return Cluster(
+        hosts,
+        port=settings.port,
+        auth_provider=auth,
+        ssl_context=_tls(settings) if settings.tls else None,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        connect_timeout=CONNECT_TIMEOUT_S,
+        protocol_version=5,
+    )
+
+
+def _tls(settings: CassandraSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file or None)
+    except OSError as error:
+        raise SettingError(f"cassandra.ca_file has the value {settings.ca_file!r}: {error}") from error
+
+
+def _first_cause(error: NoHostAvailable) -> str:
+    causes = error.errors.values() if isinstance(error.errors, dict) else [error]
+    return str(next(iter(causes), error))

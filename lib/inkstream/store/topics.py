@@ -1,0 +1,70 @@
+"""Settings in, Kafka topics with the right partitions, retention and size limits out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from inkstream.errors import ServiceError
+from inkstream.settings import KafkaSettings, Settings
+from inkstream.store.kafka_client import kafka_client_options, unreachable
+
+log = logging.getLogger(__name__)
+
+HOUR_MS = 3_600_000
+
+
+def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
+    """Topic name -> its configuration, as create_topics makes and doctor checks it."""
+    kafka = settings.kafka
+    shared = {
+        "max.message.bytes": str(settings.image.max_message_bytes),
+        "retention.ms": str(kafka.retention_hours * HOUR_MS),
+        "min.insync.replicas": str(max(1, kafka.replication_factor - 1)),
+    }
+    # The broker's clock orders the uploads: write timestamps come from it, so a phone's wrong clock cannot win.
+    received = {**shared, "message.timestamp.type": "LogAppendTime"}
+    return {kafka.uploaded: received, kafka.predicted: shared, kafka.rejected: shared, kafka.corrected: received}
+
+
+def create_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing and set the configuration of all; returns the names of the created.
+
+    Partitions of an existing topic are left alone: more of them would send an id's next upload elsewhere.
+
+    Raises:
+        ServiceError: Kafka cannot be reached or refuses.
+    """
+    kafka = settings.kafka
+    created = []
+    configs = topic_configs(settings)
+    with open_admin(kafka) as admin:
+        for name, config in configs.items():
+            topic = NewTopic(name, kafka.partitions, kafka.replication_factor, topic_configs=config)
+            try:
+                admin.create_topics([topic])
+                created.append(name)
+            except TopicAlreadyExistsError:
+                admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
+            except KafkaError as error:
+                raise ServiceError(f"Kafka refused to create topic {name!r}: {error}") from error
+    if created:
+        log.info("topics created: %s", ", ".join(created))
+    return created
+
+
+@contextmanager
+def open_admin(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
+    """Yield an admin client; closed on leaving. Raises ServiceError where no broker answers."""
+    try:
+        admin = KafkaAdminClient(**kafka_client_options(kafka), request_timeout_ms=15_000)
+    except (KafkaError, OSError) as error:
+        raise unreachable(kafka, error) from error
+    try:
+        yield admin
+    finally:
+        admin.close()

@@ -1,0 +1,268 @@
+"""A model bundle: folder or bytes in, a checked, frozen Bundle out.
+
+A folder is immutable and holds `model.keras`, `model.tflite`, `golden/golden.npz` and `bundle.json`. The latter
+names the sha256 of each other file and its own version: the sha256 of everything else that it says. So one
+flipped byte anywhere is found when the bundle is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from inkstream.errors import BundleError
+
+if TYPE_CHECKING:
+    from inkstream.model.engine import Engine
+
+MANIFEST = "bundle.json"
+KERAS_FILE = "model.keras"
+TFLITE_FILE = "model.tflite"
+GOLDEN_FILE = "golden/golden.npz"
+FORMAT = 1
+GOLDEN_TOLERANCE = 1e-4  # what the same bundle may differ by between kinds of machine
+_MAGIC = b"inkstream-bundle/1\n"
+
+
+class Facts(BaseModel):
+    """What a bundle says of itself, apart from its files and its version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    labels: tuple[str, ...] = Field(min_length=2)
+    preprocess: str
+    input_shape: tuple[int, ...]
+    temperature: float = Field(gt=0)
+    threshold: float = Field(ge=0, le=1)
+    metrics: dict[str, Any]
+    recipe: dict[str, Any]
+    created: str
+
+    @model_validator(mode="after")
+    def _labels_are_distinct(self) -> Facts:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("a label is there twice")
+        return self
+
+
+class Manifest(Facts):
+    """bundle.json."""
+
+    format: int = Field(ge=FORMAT, le=FORMAT)
+    files: dict[str, str]
+    version: str
+
+    def computed_version(self) -> str:
+        """sha256 (hex) of everything but the version, as JSON with sorted keys."""
+        content = self.model_dump(mode="json", exclude={"version"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Golden:
+    """pixels: uint8 (N, *input_shape), 0..255, prepared. probabilities: float32 (N, classes), LiteRT's answers."""
+
+    pixels: np.ndarray[Any, Any]
+    probabilities: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle. `threshold`: confidence under it is `uncertain`. `keras` is None where it came as bytes."""
+
+    labels: tuple[str, ...]
+    version: str
+    preprocess: str
+    input_shape: tuple[int, ...]
+    temperature: float
+    threshold: float
+    metrics: dict[str, Any]
+    recipe: dict[str, Any]
+    created: str
+    tflite: bytes
+    keras: Path | None
+    manifest: Manifest
+    golden: Golden | None
+
+
+def shipped_bundle() -> Path:
+    """The folder of the bundle that comes with the package."""
+    return Path(__file__).resolve().parent / "bundles" / "digits"
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """A bundle's folder in, the checked Bundle out.
+
+    Raises:
+        BundleError: a file is missing, damaged, or not the one that bundle.json names.
+    """
+    folder = Path(path)
+    manifest = _parse_manifest(_read(folder / MANIFEST), str(folder / MANIFEST))
+    contents = {name: _read(folder / name) for name in manifest.files}
+    for name, content in contents.items():
+        _check_digest(manifest, name, content, str(folder / name))
+    if TFLITE_FILE not in contents:
+        raise BundleError(
+            f"{folder / MANIFEST} names no {TFLITE_FILE}; the bundle is incomplete, train or copy it again"
+        )
+    golden = _read_golden(contents[GOLDEN_FILE], folder / GOLDEN_FILE) if GOLDEN_FILE in contents else None
+    keras = folder / KERAS_FILE if KERAS_FILE in contents else None
+    return _bundle(manifest, contents[TFLITE_FILE], keras, golden)
+
+
+def write_bundle(
+    folder: Path, facts: Facts, *, tflite: bytes, keras: bytes | None = None, golden: Golden | None = None
+) -> Bundle:
+    """Facts and files in, a new folder on disk and its Bundle out. The folder appears whole or not at all.
+
+    Raises:
+        BundleError: the folder is there already (bundles are immutable) or cannot be written.
+    """
+    files = {TFLITE_FILE: tflite}
+    if keras is not None:
+        files[KERAS_FILE] = keras
+    if golden is not None:
+        files[GOLDEN_FILE] = _golden_bytes(golden)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    draft = Manifest(**facts.model_dump(), format=FORMAT, files=digests, version="")
+    manifest = draft.model_copy(update={"version": draft.computed_version()})
+    files[MANIFEST] = (json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
+    if folder.exists():
+        raise BundleError(f"{folder} is there already and bundles are immutable; name a new folder, or remove it first")
+    _write_whole(folder, files)
+    return load_bundle(folder)
+
+
+def bundle_to_bytes(bundle: Bundle) -> bytes:
+    """What Spark broadcasts: the manifest and the LiteRT model, one after the other."""
+    manifest = bundle.manifest.model_dump_json().encode()
+    return _MAGIC + len(manifest).to_bytes(4, "big") + manifest + bundle.tflite
+
+
+def bundle_from_bytes(data: bytes) -> Bundle:
+    """What bundle_to_bytes made in, the checked Bundle out, without its Keras file and golden set.
+
+    Raises:
+        BundleError: the bytes are damaged or none of ours.
+    """
+    what = "the broadcast bundle"
+    start = len(_MAGIC) + 4
+    if not data.startswith(_MAGIC) or len(data) < start:
+        raise BundleError(f"{what} does not begin as a bundle does ({data[:20]!r}); it was made by another version")
+    end = start + int.from_bytes(data[len(_MAGIC) : start], "big")
+    manifest = _parse_manifest(data[start:end], what)
+    _check_digest(manifest, TFLITE_FILE, data[end:], f"{TFLITE_FILE} of {what}")
+    return _bundle(manifest, bytes(data[end:]), None, None)
+
+
+def check_golden(bundle: Bundle, engine: Engine) -> int:
+    """Hold the engine's answers to the bundle's golden set; returns how many pictures were compared.
+
+    Raises:
+        BundleError: there is no golden set, or an answer differs in its label or by more than 1e-4.
+    """
+    if bundle.golden is None or not len(bundle.golden.pixels):
+        raise BundleError(f"bundle {bundle.version[:12]} has no golden set ({GOLDEN_FILE}); it cannot be checked")
+    expected = bundle.golden.probabilities
+    answered = engine.predict(bundle.golden.pixels)
+    if answered.shape != expected.shape:
+        raise BundleError(
+            f"bundle {bundle.version[:12]} answers {answered.shape[1]} classes, its golden set has {expected.shape[1]}"
+        )
+    wrong = np.flatnonzero(answered.argmax(axis=1) != expected.argmax(axis=1))
+    apart = float(np.abs(answered - expected).max())
+    if len(wrong) or not apart <= GOLDEN_TOLERANCE:
+        raise BundleError(
+            f"bundle {bundle.version[:12]} fails its golden set: {len(wrong)} of {len(expected)} labels differ, "
+            f"probabilities by up to {apart:.2g} (allowed: {GOLDEN_TOLERANCE:g}); train or copy it again"
+        )
+    return len(expected)
+
+
+def _bundle(manifest: Manifest, tflite: bytes, keras: Path | None, golden: Golden | None) -> Bundle:
+    return Bundle(
+        labels=manifest.labels,
+        version=manifest.version,
+        preprocess=manifest.preprocess,
+        input_shape=manifest.input_shape,
+        temperature=manifest.temperature,
+        threshold=manifest.threshold,
+        metrics=manifest.metrics,
+        recipe=manifest.recipe,
+        created=manifest.created,
+        tflite=tflite,
+        keras=keras,
+        manifest=manifest,
+        golden=golden,
+    )
+
+
+def _parse_manifest(content: bytes, what: str) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        finding = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in finding["loc"]) or "the file"
+        raise BundleError(f"{what} is no bundle's description: {key}: {finding['msg'].lower()}") from error
+    if not all(math.isfinite(value) for value in (manifest.temperature, manifest.threshold)):
+        raise BundleError(f"{what} has a temperature or threshold that is no number")
+    if manifest.version != manifest.computed_version():
+        raise BundleError(
+            f"{what} is damaged or was edited: it calls itself version {manifest.version[:12]}, "
+            f"but its content is {manifest.computed_version()[:12]}; copy the bundle again"
+        )
+    return manifest
+
+
+def _check_digest(manifest: Manifest, name: str, content: bytes, what: str) -> None:
+    found, named = hashlib.sha256(content).hexdigest(), manifest.files.get(name, "nothing")
+    if found != named:
+        raise BundleError(
+            f"{what} is damaged: its sha256 is {found[:12]}, {MANIFEST} names {named[:12]}; copy the bundle again"
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{path} cannot be read ({error.strerror}); it is part of a model bundle, name a whole one"
+        ) from error
+
+
+def _read_golden(content: bytes, path: Path) -> Golden:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return Golden(arrays["pixels"], arrays["probabilities"])
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{path} holds no golden set: {error}") from error
+
+
+def _golden_bytes(golden: Golden) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, pixels=golden.pixels, probabilities=golden.probabilities)
+    return buffer.getvalue()
+
+
+def _write_whole(folder: Path, files: dict[str, bytes]) -> None:
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        for name, content in files.items():
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            (draft / name).write_bytes(content)
+        draft.rename(folder)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise BundleError(f"{folder} cannot be written ({error.strerror}); name a folder that can") from error

@@ -1,0 +1,157 @@
+"""Prepared pictures in, calibrated probabilities out: LiteRT for the workers, Keras as the second engine.
+
+A row's answer does not depend on the rows beside it: the same bits whatever the number of pictures in a call.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from inkstream.errors import BundleError, SetupError
+from inkstream.model.bundle import Bundle
+
+CHUNK_ROWS = 32
+SINGLES_UP_TO = 6  # a rest of so few rows is quicker one by one than as a padded chunk
+
+
+class Engine(Protocol):
+    """Answers pictures of one bundle."""
+
+    bundle: Bundle
+
+    def predict(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """uint8 (N, *input_shape), 0..255 in; float32 (N, classes), rows that sum to 1, in the labels' order, out.
+
+        Raises:
+            ValueError: the array has another shape or type.
+        """
+
+
+def open_engine(bundle: Bundle) -> Engine:
+    """The engine that workers use: LiteRT on one thread.
+
+    Raises:
+        BundleError: the model cannot be loaded or does not fit the bundle's labels and input shape.
+    """
+    return LiteRtEngine(bundle)
+
+
+class LiteRtEngine:
+    """LiteRT on one thread, in chunks of 32 and of 1. Calls from several threads take turns."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._lock = threading.Lock()
+        self._chunk = _Interpreter(bundle, CHUNK_ROWS)
+        self._single = _Interpreter(bundle, 1)
+
+    def predict(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """As Engine.predict."""
+        _check_pixels(pixels, self.bundle)
+        logits = np.empty((len(pixels), len(self.bundle.labels)), np.float32)
+        whole = len(pixels) - len(pixels) % CHUNK_ROWS
+        with self._lock:
+            for start in range(0, whole, CHUNK_ROWS):
+                self._chunk.run(pixels[start : start + CHUNK_ROWS], logits[start : start + CHUNK_ROWS])
+            if len(pixels) - whole > SINGLES_UP_TO:
+                self._chunk.run(pixels[whole:], logits[whole:])
+            else:
+                for row in range(whole, len(pixels)):
+                    self._single.run(pixels[row : row + 1], logits[row : row + 1])
+        return calibrated(logits, self.bundle.temperature)
+
+
+class _Interpreter:
+    """One LiteRT interpreter whose input has a fixed number of rows."""
+
+    def __init__(self, bundle: Bundle, rows: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        what = f"the LiteRT model of bundle {bundle.version[:12]}"
+        try:
+            self._interpreter = Interpreter(model_content=bundle.tflite, num_threads=1)
+            self._input = self._interpreter.get_input_details()[0]["index"]
+            self._output = self._interpreter.get_output_details()[0]["index"]
+            shape = tuple(int(n) for n in self._interpreter.get_input_details()[0]["shape"][1:])
+            self._interpreter.resize_tensor_input(self._input, (rows, *shape))
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, IndexError) as error:
+            raise BundleError(f"{what} cannot be loaded: {error}") from error
+        classes = int(self._interpreter.get_output_details()[0]["shape"][-1])
+        if int(np.prod(shape)) != int(np.prod(bundle.input_shape)) or classes != len(bundle.labels):
+            raise BundleError(
+                f"{what} takes {shape} and answers {classes} classes; "
+                f"bundle.json says {bundle.input_shape} and {len(bundle.labels)}"
+            )
+        self._shape = (rows, *shape)
+        self._buffer = np.zeros((rows, *bundle.input_shape), np.float32)
+
+    def run(self, pixels: np.ndarray[Any, Any], logits: np.ndarray[Any, Any]) -> None:
+        """Fill logits, float32 (n, classes), from pixels, uint8 (n, *input_shape), n up to the fixed number of rows."""
+        self._buffer[: len(pixels)] = pixels
+        self._interpreter.set_tensor(self._input, self._buffer.reshape(self._shape))
+        self._interpreter.invoke()
+        logits[:] = self._interpreter.get_tensor(self._output)[: len(pixels)]
+
+
+class KerasEngine:
+    """Keras (TensorFlow): what the bundle was trained with, and the engine for what LiteRT cannot convert."""
+
+    def __init__(self, bundle: Bundle, keras: Path) -> None:
+        self.bundle = bundle
+        self._model = _load_keras(keras)
+
+    def predict(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """As Engine.predict."""
+        _check_pixels(pixels, self.bundle)
+        logits = np.empty((len(pixels), len(self.bundle.labels)), np.float32)
+        for start in range(0, len(pixels), CHUNK_ROWS):
+            rows = pixels[start : start + CHUNK_ROWS]
+            padded = np.zeros((CHUNK_ROWS, *rows.shape[1:]), np.float32)  # one shape: TensorFlow traces it once
+            padded[: len(rows)] = rows
+            answer = self._model(padded.reshape(CHUNK_ROWS, *self._model.input_shape[1:]), training=False)
+            logits[start : start + len(rows)] = np.asarray(answer)[: len(rows)]
+        return calibrated(logits, self.bundle.temperature)
+
+
+def open_keras_engine(bundle: Bundle) -> Engine:
+    """The second engine. Imports TensorFlow here, not before.
+
+    Raises:
+        BundleError: the bundle has no Keras file on disk, or it cannot be loaded.
+        SetupError: TensorFlow is not installed.
+    """
+    if bundle.keras is None:
+        raise BundleError(f"bundle {bundle.version[:12]} has no model.keras on disk; load it from its folder")
+    return KerasEngine(bundle, bundle.keras)
+
+
+def calibrated(logits: np.ndarray[Any, Any], temperature: float) -> np.ndarray[Any, Any]:
+    """float32 (N, classes) logits in; float32 (N, classes) softmax of logits / temperature out, each row for itself."""
+    scaled = logits.astype(np.float64) / temperature
+    exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    probabilities: np.ndarray[Any, Any] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities.astype(np.float32)
+
+
+def _check_pixels(pixels: np.ndarray[Any, Any], bundle: Bundle) -> None:
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != bundle.input_shape:
+        raise ValueError(f"pixels are {pixels.dtype} {pixels.shape}; the model takes uint8 (N, {bundle.input_shape})")
+
+
+def _load_keras(path: Path) -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import keras
+        import tensorflow  # noqa: F401
+    except ImportError as error:
+        raise SetupError("TensorFlow is not installed; `./submit.sh train` installs it on its first use") from error
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, TypeError) as error:
+        raise BundleError(f"{path} cannot be loaded by Keras: {error}") from error

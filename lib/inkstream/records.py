@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, get_args
@@ -18,6 +19,7 @@ Outcome = Literal["recognised", "uncertain", "rejected"]
 RECOGNISED: Outcome = "recognised"
 UNCERTAIN: Outcome = "uncertain"
 REJECTED: Outcome = "rejected"
+DEFERRED = "deferred"  # never leaves the stream: a large picture, answered in the micro-batch's second pass
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 
 # Why a picture is rejected; what each means is what people read in the docs and in `quarantine list`.
@@ -147,7 +149,7 @@ def shortest_float32(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def top_probabilities(labels: list[str], probabilities: np.ndarray[Any, Any]) -> dict[str, float]:
+def top_probabilities(labels: Sequence[str], probabilities: np.ndarray[Any, Any]) -> dict[str, float]:
     """At most ten label -> probability pairs, in the bundle's label order; with more classes the ten largest."""
     if len(labels) <= TOP_PROBABILITIES:
         kept = range(len(labels))
@@ -166,6 +168,42 @@ def decode_answer(value: bytes) -> dict[str, Any]:
     answer: dict[str, Any] = orjson.loads(value)
     return answer
 
+
+# --- what a worker yields: one row per message; Spark's DDL, and Arrow's types in stream/predict.py from it -------
+
+RESULT = {
+    "image_id": "string",
+    "filename": "string",
+    "content_type": "string",
+    "source": "string",
+    "uploaded_at": "timestamp",
+    "width": "int",
+    "height": "int",
+    "size_bytes": "int",
+    "sha256": "string",
+    "claimed_label": "string",
+    "topic": "string",
+    "partition": "int",
+    "offset": "bigint",
+    "model_version": "string",
+    "outcome": "string",
+    "label": "string",
+    "confidence": "float",
+    "probabilities": "map<string,float>",
+    "reason_code": "string",
+    "reason": "string",
+    "why": "string",
+    "prepared": "binary",
+    "predicted_at": "timestamp",
+    "stage_times": "map<string,float>",
+    "day": "date",
+    "bucket": "int",
+    "write_time": "bigint",  # microseconds: Cassandra's write timestamp
+    "answer": "binary",  # the JSON value of images.predicted
+    "headers": "array<struct<key:string,value:binary>>",  # the upload's own, of rejected ones only
+    "bytes": "binary",  # null where the bytes were left in Kafka
+}
+RESULT_DDL = ", ".join(f"`{name}` {type_}" for name, type_ in RESULT.items())
 
 # --- tables: column -> CQL type, in conf/schema.cql's order --------------------------------------------------
 

@@ -31,6 +31,9 @@ class Section(BaseModel):
 
 class LocalSettings(Section):
     folder: str = "var"
+    kafka_port: int = Field(0, ge=0, le=65535)
+    cassandra_port: int = Field(0, ge=0, le=65535)
+    spark_port: int = Field(0, ge=0, le=65535)
 
     @cached_property
     def path(self) -> Path:
@@ -105,7 +108,7 @@ class CassandraSettings(Section):
 
 
 class SparkSettings(Section):
-    master: str = "local[*]"
+    master: str = "local[*,4]"
     driver_memory: str = Field("1g", pattern=r"^\d+[kmgtKMGT]$")
     executor_memory: str = Field("1g", pattern=r"^\d+[kmgtKMGT]$")
 
@@ -119,6 +122,11 @@ class ImageSettings(Section):
         """What Kafka takes: 1 MiB more, so that a slightly larger picture still becomes `too_large` with a row."""
         return self.max_image_bytes + MIB
 
+    @property
+    def max_copy_bytes(self) -> int:
+        """What images.rejected takes: a message of the largest size with the reason in its headers still fits."""
+        return self.max_message_bytes + 64 * KIB
+
 
 class ModelSettings(Section):
     bundle: str = ""
@@ -128,6 +136,7 @@ class ModelSettings(Section):
 class StreamSettings(Section):
     max_offsets_per_trigger: int = Field(20_000, ge=1)
     on_data_loss: Literal["fail", "continue"] = "fail"
+    checkpoint: str = ""
     metrics_port: int = Field(0, ge=0, le=65535)
     batch_rows: int = Field(512, ge=1)
 

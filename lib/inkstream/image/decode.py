@@ -6,9 +6,12 @@ Pillow, with one plugin, the one that the first bytes ask for. No decoder prints
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import struct
 import warnings
 from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 from typing import NamedTuple
 
@@ -35,6 +38,7 @@ from inkstream.settings import ImageSettings
 DETAIL = 1024
 
 # A damaged tag in a file is the file's business, not the log's. Set once: setting it for each call is not thread-safe.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module=r"PIL\..*")
 Image.MAX_IMAGE_PIXELS = None  # the limit is max_pixels, held against the header before a pixel is decoded
 ImageFile.LOAD_TRUNCATED_IMAGES = False  # a half-grey picture has no right answer
@@ -49,13 +53,29 @@ _NAMES = {
     "heic": "HEIC",
     "avif": "AVIF",
 }
+
+
+@cache
+def _silence_libtiff() -> None:
+    """libtiff prints on stderr what it dislikes, and Pillow leaves it at that; the symbols come with Pillow's own library."""
+    library = ctypes.CDLL(Image.core.__file__)
+    for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+        if hasattr(library, name):  # not where libtiff is linked in statically: then it prints
+            getattr(library, name)(None)
+
+
+def _open_tiff(file: BytesIO) -> Image.Image:
+    _silence_libtiff()
+    return TiffImagePlugin.TiffImageFile(file)
+
+
 _OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "png": PngImagePlugin.PngImageFile,
     "jpeg": JpegImagePlugin.jpeg_factory,
     "webp": WebPImagePlugin.WebPImageFile,
     "gif": GifImagePlugin.GifImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
+    "tiff": _open_tiff,
     "avif": AvifImagePlugin.AvifImageFile,
 }
 _ORIENTATION_TAG = 0x0112
@@ -84,13 +104,18 @@ def decode(data: bytes, limits: ImageSettings, *, detail: int = DETAIL) -> Pictu
         Rejected: `unreadable`, `unsupported_format`, `too_large`, `too_many_pixels`, or `decode_failed` without memory.
     """
     if len(data) > limits.max_image_bytes:
-        raise Rejected("too_large", f"The file has {len(data):,} bytes; at most {limits.max_image_bytes:,} are read.")
+        raise too_large(len(data), limits)
     if data[:8] == PNG_SIGNATURE:
         return _decode_png(data, limits, detail)
     kind = sniff(data)
     if kind == "heic":
         return _decode_guarded(kind, lambda: _decode_heic(data, limits, detail))
     return _decode_guarded(kind, lambda: _decode_with_pillow(data, kind, limits, detail))
+
+
+def too_large(size_bytes: int, limits: ImageSettings) -> Rejected:
+    """The verdict on a file of that size, which nobody needs to fetch for it."""
+    return Rejected("too_large", f"The file has {size_bytes:,} bytes; at most {limits.max_image_bytes:,} are read.")
 
 
 def _decode_png(data: bytes, limits: ImageSettings, detail: int) -> Picture:

@@ -1,10 +1,11 @@
-"""Kafka settings in, the options out that every kafka-python client, and Spark's Kafka source and sink, is opened with."""
+"""Kafka settings in, the options out that every kafka-python client is opened with."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from inkstream.errors import ServiceError
+from inkstream.errors import ServiceError, SettingError
 from inkstream.settings import KafkaSettings
 
 
@@ -13,14 +14,22 @@ def kafka_client_options(kafka: KafkaSettings) -> dict[str, Any]:
 
     Raises:
         ServiceError: no address is known.
+        SettingError: the CA file does not exist, or SASL is asked for without a user's name.
     """
     options: dict[str, Any] = {
-        "bootstrap_servers": kafka.servers.split(","),
+        "bootstrap_servers": [server.strip() for server in kafka.servers.split(",") if server.strip()],
         "security_protocol": kafka.security_protocol,
     }
     if kafka.security_protocol.endswith("SSL") and kafka.ca_file:
+        if not Path(kafka.ca_file).is_file():
+            raise SettingError(f"kafka.ca_file has the value {kafka.ca_file!r}: there is no such file")
         options["ssl_cafile"] = kafka.ca_file
     if kafka.security_protocol.startswith("SASL"):
+        if not kafka.username:
+            raise SettingError(
+                f"kafka.username is empty, and kafka.security_protocol is {kafka.security_protocol}; "
+                "set it, and INKSTREAM_KAFKA__PASSWORD"
+            )
         options |= {
             "sasl_mechanism": kafka.sasl_mechanism,
             "sasl_plain_username": kafka.username,

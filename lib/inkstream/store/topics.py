@@ -28,7 +28,8 @@ def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
     }
     # The broker's clock orders the uploads: write timestamps come from it, so a phone's wrong clock cannot win.
     received = {**shared, "message.timestamp.type": "LogAppendTime"}
-    return {kafka.uploaded: received, kafka.predicted: shared, kafka.rejected: shared, kafka.corrected: received}
+    copies = {**shared, "max.message.bytes": str(settings.image.max_copy_bytes)}
+    return {kafka.uploaded: received, kafka.predicted: shared, kafka.rejected: copies, kafka.corrected: received}
 
 
 def create_topics(settings: Settings) -> list[str]:

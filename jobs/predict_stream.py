@@ -1,0 +1,66 @@
+"""Kafka's images.uploaded -> decode, normalise, predict -> Cassandra, images.predicted, images.rejected."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming import StreamingQuery
+
+from inkstream.settings import Settings, load_settings
+from inkstream.spark import build_session
+from inkstream.store.session import open_session
+from inkstream.stream.arrivals import Ledger
+from inkstream.stream.checkpoint import prepare_checkpoint
+from inkstream.stream.progress import Progress
+from inkstream.stream.running import broadcast_task, exit_status_of, follow, keep_warm, stop_on_signals
+from inkstream.stream.sink import Sink
+from inkstream.stream.source import open_uploads
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the settings, open the ends, run until stopped (or, with --once, until all is answered)."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.DEBUG if arguments.debug else logging.WARNING)
+    try:
+        return _stream(arguments, load_settings())
+    except Exception as error:
+        return exit_status_of(error, debug=arguments.debug)
+
+
+def _stream(arguments: argparse.Namespace, settings: Settings) -> int:
+    checkpoint = prepare_checkpoint(settings, arguments.checkpoint, arguments.start)
+    with open_session(settings.cassandra) as session, Progress(settings, quiet=arguments.quiet) as progress:
+        ledger = Ledger(session)
+        spark = build_session(settings, "inkstream-predict")
+        task = broadcast_task(spark, settings)
+        sink = Sink(settings, ledger, task, progress.batch_done)
+        with keep_warm(spark, task):
+            query = run(open_uploads(spark, settings, arguments.start or "earliest"), sink, checkpoint, arguments.once)
+            stop_on_signals(spark, query)
+            follow(query, progress)
+        sink.close()
+        spark.stop()
+    return 0
+
+
+def run(uploads: DataFrame, sink: Sink, checkpoint: str, once: bool) -> StreamingQuery:
+    """Start the query; with `once` it ends by itself when what the topic held at the start is stored and answered."""
+    writer = uploads.writeStream.foreachBatch(sink.store_batch).option("checkpointLocation", checkpoint)
+    return (writer.trigger(availableNow=True) if once else writer).start()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="predict_stream.py", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="answer what is there, then stop")
+    parser.add_argument("--from", dest="start", default="", help="earliest, latest or a time; counts at a first start")
+    parser.add_argument("--checkpoint", default="", help="a Spark path; default: the setting stream.checkpoint")
+    parser.add_argument("--quiet", action="store_true", help="no progress on the terminal")
+    parser.add_argument("--debug", action="store_true", help="stack traces and debug logs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

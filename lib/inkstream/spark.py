@@ -1,0 +1,94 @@
+"""Settings in, a Spark session or a spark-submit command line out. The one place that builds either."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from inkstream.settings import Settings, home
+
+
+def build_session(settings: Settings, name: str) -> SparkSession:
+    """The session of a job that spark-submit runs, with the addresses and secrets of the settings.
+
+    Secrets are set here and not on the command line, where any user of the machine could read them.
+    """
+    builder = SparkSession.builder.appName(name)
+    for key, value in cassandra_conf(settings).items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def cassandra_conf(settings: Settings) -> dict[str, str]:
+    """The connector's configuration. Nulls are left unset, so no tombstone is written."""
+    cassandra = settings.cassandra
+    conf = {
+        "spark.cassandra.connection.host": ",".join(cassandra.hosts),
+        "spark.cassandra.connection.port": str(cassandra.port),
+        "spark.cassandra.connection.localDC": cassandra.datacenter,
+        "spark.cassandra.output.consistency.level": cassandra.consistency,
+        "spark.cassandra.input.consistency.level": cassandra.consistency,
+        "spark.cassandra.output.ignoreNulls": "true",
+    }
+    if cassandra.username:
+        conf["spark.cassandra.auth.username"] = cassandra.username
+        conf["spark.cassandra.auth.password"] = cassandra.password.get_secret_value()
+    if cassandra.tls:
+        conf["spark.cassandra.connection.ssl.enabled"] = "true"
+        if cassandra.ca_file:
+            conf["spark.cassandra.connection.ssl.trustStore.path"] = cassandra.ca_file
+            conf["spark.cassandra.connection.ssl.trustStore.type"] = "PEM"
+    return conf
+
+
+def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_path: str, master: str) -> list[str]:
+    """The spark-submit command that runs jobs/<job>.py: what the command line runs and what --print shows."""
+    root = home()
+    return [
+        str(Path(sys.executable).parent / "spark-submit"),
+        "--master",
+        master,
+        "--driver-memory",
+        settings.spark.driver_memory,
+        "--executor-memory",
+        settings.spark.executor_memory,
+        "--properties-file",
+        str(root / "conf" / "spark-defaults.conf"),
+        "--driver-class-path",
+        class_path,
+        "--conf",
+        f"spark.executor.extraClassPath={class_path}",
+        "--conf",
+        f"spark.pyspark.python={sys.executable}",
+        "--conf",
+        f"spark.driver.extraJavaOptions=-Dlog4j2.configurationFile=file:{root / 'conf' / 'log4j2-spark.properties'}",
+        str(root / "jobs" / f"{job}.py"),
+        *arguments,
+    ]
+
+
+def submit_environment(java_home: Path) -> dict[str, str]:
+    """The environment of spark-submit: this one, with the Java and the Python that the project uses.
+
+    spark-submit is a bash script; the system's own folders are put last on the path, so that bash is found where
+    the caller's path holds little.
+    """
+    path = os.environ.get("PATH", "")
+    return {
+        **os.environ,
+        "JAVA_HOME": str(java_home),
+        "PYSPARK_PYTHON": sys.executable,
+        "PATH": os.pathsep.join([path, *(part for part in os.defpath.split(os.pathsep) if part)]).strip(os.pathsep),
+        # A Spark found by accident would run other jars than those that the Python side was made for.
+        "SPARK_HOME": _pyspark_folder(),
+    }
+
+
+def _pyspark_folder() -> str:
+    import pyspark
+
+    return str(Path(pyspark.__file__).parent)

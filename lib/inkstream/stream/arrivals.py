@@ -1,0 +1,162 @@
+"""What a micro-batch brought: which uploads are an id's newest, and which stored ones they supersede."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from cassandra.cluster import Session
+from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
+from pyspark.sql import DataFrame
+
+from inkstream.records import bucket_of, day_of
+
+IDS_A_QUERY = 100  # one IN query costs Cassandra a tenth of as many single ones; it stays on one coordinator
+CONCURRENCY = 8
+
+
+class Arrival(NamedTuple):
+    """A message of the micro-batch, as the driver sees it: no picture, about 100 bytes."""
+
+    image_id: str
+    write_time: int
+    topic: str
+    partition: int
+    offset: int
+    size_bytes: int
+    day: str
+    outcome: str
+    reason_code: str | None
+
+    @property
+    def origin(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
+
+    @property
+    def age(self) -> tuple[int, int, int]:
+        """What orders the uploads of one id."""
+        return self.write_time, self.partition, self.offset
+
+
+class Stored(NamedTuple):
+    """The row in images of an id that has been uploaded before."""
+
+    image_id: str
+    uploaded_at: datetime
+    topic: str
+    partition: int
+    offset: int
+    write_time: int
+
+    @property
+    def age(self) -> tuple[int, int, int]:
+        return self.write_time, self.partition, self.offset
+
+
+@dataclass(frozen=True)
+class Decision:
+    """losers: origins whose rows are not stored, a newer upload of their id is. superseded: (older row, new time)."""
+
+    losers: list[tuple[str, int, int]]
+    superseded: list[tuple[Stored, int]]
+
+
+def collect_arrivals(results: DataFrame) -> list[Arrival]:
+    """The places and ids of a micro-batch, on the driver: at most stream.max_offsets_per_trigger of them."""
+    rows = results.selectExpr(*(f"string({name})" if name == "day" else f"`{name}`" for name in Arrival._fields))
+    table = rows.toPandas()
+    columns: list[Sequence[Any]] = [table[column].tolist() for column in table.columns]
+    return [Arrival(*row) for row in zip(*columns, strict=True)]
+
+
+def decide(arrivals: list[Arrival], stored: dict[str, Stored]) -> Decision:
+    """Only the newest upload of an id is stored; what is stored of an older one goes.
+
+    A message that is stored already (a replay after a crash) is neither: it is written again, to the same effect.
+    """
+    newest: dict[str, Arrival] = {}
+    losers = []
+    for arrival in arrivals:
+        rival = newest.get(arrival.image_id)
+        if rival is None or rival.age < arrival.age:
+            newest[arrival.image_id] = arrival
+            if rival is not None:
+                losers.append(rival.origin)
+        else:
+            losers.append(arrival.origin)
+    superseded = []
+    for image_id, row in stored.items():
+        arrival = newest[image_id]
+        if row.age > arrival.age:
+            losers.append(arrival.origin)
+        elif row.age < arrival.age:
+            superseded.append((row, arrival.write_time))
+    return Decision(losers, superseded)
+
+
+class Ledger:
+    """The driver's own reads and small writes in Cassandra."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._find = session.prepare(
+            "SELECT image_id, uploaded_at, topic, partition, offset, WRITETIME(size_bytes) AS write_time "
+            "FROM images WHERE image_id IN ?"
+        )
+        self._progress = session.prepare(
+            "INSERT INTO stream_progress (topic, partition, from_offset, until_offset, updated_at) "
+            "VALUES (?, ?, ?, ?, ?)"
+        )
+        self._day = session.prepare("INSERT INTO changed_days (day, changed_at) VALUES (?, ?)")
+        # The by-day row first: should this be cut short, the row in images still says where the others are.
+        self._forget = [
+            session.prepare(
+                "DELETE FROM predictions_by_day USING TIMESTAMP ? "
+                "WHERE day = ? AND bucket = ? AND uploaded_at = ? AND image_id = ?"
+            ),
+            *(
+                session.prepare(f"DELETE FROM {table} USING TIMESTAMP ? WHERE image_id = ?")
+                for table in ("predictions", "image_parts", "images")
+            ),
+        ]
+        self._from_offsets: dict[tuple[str, int], int] = {}
+
+    def find_stored(self, arrivals: list[Arrival]) -> dict[str, Stored]:
+        """The rows in images of ids that came before; ids made of a place in Kafka are new by their making."""
+        ids = sorted({arrival.image_id for arrival in arrivals if not arrival.image_id.startswith("kafka:")})
+        chunks = [(ids[start : start + IDS_A_QUERY],) for start in range(0, len(ids), IDS_A_QUERY)]
+        found = execute_concurrent_with_args(self._session, self._find, chunks, concurrency=CONCURRENCY)
+        rows = (Stored(*row) for success, result in found for row in result)
+        return {row.image_id: row for row in rows if row.write_time is not None}
+
+    def remove_superseded(self, superseded: list[tuple[Stored, int]]) -> None:
+        """Delete all that is stored of older uploads, as of just before the newer one; as often as it takes."""
+        by_day, *others = self._forget
+        steps: list[list[tuple[Any, tuple[Any, ...]]]] = [[] for _ in self._forget]
+        for row, write_time in superseded:
+            at = row.uploaded_at.replace(tzinfo=timezone.utc)
+            place = (day_of(at), bucket_of(at, row.image_id), row.uploaded_at, row.image_id)
+            steps[0].append((by_day, (write_time - 1, *place)))
+            for step, statement in zip(steps[1:], others, strict=True):
+                step.append((statement, (write_time - 1, row.image_id)))
+        for step in steps:
+            execute_concurrent(self._session, step, concurrency=64)
+
+    def record_progress(self, arrivals: list[Arrival], now: datetime) -> None:
+        """Write down that everything up to the micro-batch's last offsets is stored and answered."""
+        until: dict[tuple[str, int], int] = {}
+        first: dict[tuple[str, int], int] = {}
+        for arrival in arrivals:
+            place = (arrival.topic, arrival.partition)
+            until[place] = max(until.get(place, 0), arrival.offset + 1)
+            first[place] = min(first.get(place, arrival.offset), arrival.offset)
+        for place, offset in until.items():
+            start = self._from_offsets.setdefault(place, first[place])
+            self._session.execute(self._progress, (*place, start, offset, now))
+
+    def mark_days(self, arrivals: list[Arrival], now: datetime) -> None:
+        """Write down the days that the micro-batch touched."""
+        for day in sorted({arrival.day for arrival in arrivals}):
+            self._session.execute(self._day, (day, now))

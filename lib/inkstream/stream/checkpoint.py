@@ -1,0 +1,42 @@
+"""Where the stream keeps its place: settings and flags in, a checkpoint's Spark path out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from inkstream.errors import SettingError, SetupError
+from inkstream.settings import Settings
+
+
+def prepare_checkpoint(settings: Settings, folder: str, start: str) -> str:
+    """The checkpoint to use: the flag's, else the setting's, else one below the local folder (made if missing).
+
+    Raises:
+        SettingError: a start is asked for, but the checkpoint already has a place.
+        SetupError: the folder cannot be written.
+    """
+    chosen = folder or settings.stream.checkpoint or str(settings.local.path / "checkpoints" / "predict_stream")
+    if "://" in chosen:
+        return chosen
+    path = Path(chosen.removeprefix("file:")).absolute()
+    _make_writable(path)
+    if start and any((path / "offsets").glob("[0-9]*")):
+        raise SettingError(
+            f"--from has the value {start!r}, but the checkpoint {path} has its place in the topic already; "
+            "leave --from out to go on there, or name a new --checkpoint"
+        )
+    return path.as_uri()
+
+
+def _make_writable(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SetupError(
+            f"The checkpoint folder {path} cannot be written ({error.strerror}); "
+            "set stream.checkpoint or --checkpoint to one that can"
+        ) from error

@@ -1,0 +1,222 @@
+"""The worker's side of the stream: Arrow batches of uploads in, Arrow batches of results out, one pass a partition."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from time import time
+from typing import Any, Protocol
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from inkstream.model.bundle import bundle_from_bytes
+from inkstream.model.reading import Reader
+from inkstream.records import (
+    DEFERRED,
+    REJECTED,
+    RESULT,
+    Reading,
+    bucket_of,
+    encode_answer,
+    image_id,
+    top_probabilities,
+    uploaded_at,
+    write_time_us,
+)
+from inkstream.settings import ImageSettings
+
+_ARROW = {
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "map<string,float>": pa.map_(pa.string(), pa.float32()),
+    "array<struct<key:string,value:binary>>": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
+}
+RESULT_SCHEMA = pa.schema([(name, _ARROW[type_]) for name, type_ in RESULT.items()])
+
+
+class BroadcastBytes(Protocol):
+    """Spark's Broadcast[bytes], or in a test anything with a value."""
+
+    @property
+    def value(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class PredictTask:
+    """What a worker needs: the bundle by broadcast, its version (the cache's key), the limits, pictures a call.
+
+    defer: whether a row without its value is a large picture that a second pass answers (else it is over the limit).
+    """
+
+    bundle: BroadcastBytes
+    version: str
+    limits: ImageSettings
+    threshold: float | None
+    batch_rows: int
+    defer: bool = False
+
+
+# One reader a worker process, kept over tasks and idle times. It lives in the package and not in the job: what a job
+# defines is pickled by value, and its cache would be new for every task.
+_readers: dict[tuple[str, ImageSettings, float | None], Reader] = {}
+
+
+def reader_for(task: PredictTask) -> Reader:
+    """The task's Reader, loaded at the first call in this process; another version takes the old one's place."""
+    key = (task.version, task.limits, task.threshold)
+    if key not in _readers:
+        _readers.clear()
+        _readers[key] = Reader(bundle_from_bytes(task.bundle.value), task.limits, task.threshold)
+    return _readers[key]
+
+
+def predict_batches(task: PredictTask, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield one result row per upload row, in order; columns in as in stream/source.py, out as records.RESULT.
+
+    A picture that cannot be answered gives a row with its reason; it never stops the partition.
+    """
+    reader = reader_for(task)
+    for batch in batches:
+        for start in range(0, batch.num_rows, task.batch_rows):
+            yield _predict(reader, batch.slice(start, task.batch_rows), defer=task.defer)
+
+
+def _predict(reader: Reader, batch: pa.RecordBatch, *, defer: bool) -> pa.RecordBatch:
+    columns: dict[str, list[Any]] = {name: batch.column(name).to_pylist() for name in _PLAIN}
+    values = columns["value"]
+    headers = _headers(batch.column("headers"))
+    readings = _read(reader, values, columns["size_bytes"], defer=defer)
+    predicted_at = datetime.fromtimestamp(time(), timezone.utc)
+    rows = [
+        _row(reader, reading, value, names, predicted_at, *place)
+        for reading, value, names, *place in zip(
+            readings,
+            values,
+            headers,
+            columns["key"],
+            columns["size_bytes"],
+            columns["topic"],
+            columns["partition"],
+            columns["offset"],
+            columns["timestamp_ms"],
+            strict=True,
+        )
+    ]
+    arrays = [
+        pa.array(column, field.type)
+        for field, column in zip(RESULT_SCHEMA, zip(*rows, strict=True), strict=False)  # two more follow
+    ]
+    rejected = pa.array([reading.outcome == REJECTED for reading in readings])
+    kept_headers = pc.if_else(rejected, batch.column("headers"), pa.scalar(None, batch.column("headers").type))
+    arrays += [kept_headers.cast(RESULT_SCHEMA.field("headers").type), batch.column("value")]
+    return pa.RecordBatch.from_arrays(arrays, schema=RESULT_SCHEMA)
+
+
+def _read(reader: Reader, values: list[bytes | None], sizes: list[int], *, defer: bool) -> list[Reading]:
+    """One Reading per row; a message without a value at all (size 0) is an empty file."""
+    pictures = [value if value is not None else (size or b"") for value, size in zip(values, sizes, strict=True)]
+    if not defer or all(isinstance(picture, bytes) for picture in pictures):
+        return reader.read(pictures)
+    readings = iter(reader.read([picture for picture in pictures if isinstance(picture, bytes)]))
+    return [next(readings) if isinstance(picture, bytes) else _DEFERRED for picture in pictures]
+
+
+_DEFERRED = Reading(DEFERRED)  # type: ignore[arg-type]
+_PLAIN = ("key", "value", "size_bytes", "topic", "partition", "offset", "timestamp_ms")
+
+
+def _headers(column: pa.ListArray) -> list[dict[str, str]]:
+    """Each row's headers as a dict; of a repeated name the last counts, bytes that are no UTF-8 are replaced."""
+    flat = column.flatten()
+    names = flat.field("key").to_pylist()
+    values = flat.field("value").to_pylist()
+    rows = []
+    end = 0
+    for length in column.value_lengths().to_pylist():
+        start, end = end, end + (length or 0)
+        rows.append(
+            {
+                name: value.decode("utf-8", "replace")
+                for name, value in zip(names[start:end], values[start:end], strict=True)
+                if value is not None
+            }
+        )
+    return rows
+
+
+def _row(
+    reader: Reader,
+    reading: Reading,
+    value: bytes | None,
+    headers: dict[str, str],
+    predicted_at: datetime,
+    key: bytes | None,
+    size_bytes: int,
+    topic: str,
+    partition: int,
+    offset: int,
+    timestamp_ms: int,
+) -> tuple[Any, ...]:
+    """One row of records.RESULT, in its order, without the last two: headers and bytes are columns handed through."""
+    received = datetime.fromtimestamp(timestamp_ms / 1000, timezone.utc)
+    at = uploaded_at(headers.get("uploaded-at"), received)
+    id_ = image_id(key, topic, partition, offset, timestamp_ms)
+    probabilities = (
+        None if reading.probabilities is None else top_probabilities(reader.bundle.labels, reading.probabilities)
+    )
+    times = {name: round(value, 3) for name, value in (reading.times or {}).items()}
+    times["queued_ms"] = max(0.0, predicted_at.timestamp() * 1000 - timestamp_ms)
+    rejected = reading.outcome == REJECTED
+    confidence = None if rejected else reading.confidence
+    answer = {
+        "id": id_,
+        "outcome": reading.outcome,
+        "label": reading.label,
+        "confidence": confidence,
+        "probabilities": probabilities,
+        "reason_code": reading.reason_code,
+        "reason": reading.reason,
+        "model_version": reading.model_version,
+        "why": reading.why,
+        "stage_times": times,
+        "origin": {"topic": topic, "partition": partition, "offset": offset},
+    }
+    return (
+        id_,
+        headers.get("filename"),
+        headers.get("content-type"),
+        headers.get("source"),
+        at,
+        reading.width,
+        reading.height,
+        size_bytes,
+        None if value is None else hashlib.sha256(value).hexdigest(),
+        headers.get("label"),
+        topic,
+        partition,
+        offset,
+        reading.model_version,
+        reading.outcome,
+        reading.label,
+        confidence,
+        None if probabilities is None else list(probabilities.items()),
+        reading.reason_code,
+        reading.reason,
+        None if reading.why is None else orjson.dumps(reading.why, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+        None if reading.prepared is None else reading.prepared.tobytes(),
+        predicted_at,
+        list(times.items()),
+        date(at.year, at.month, at.day),
+        bucket_of(at, id_),
+        write_time_us(timestamp_ms, offset),
+        encode_answer(answer),
+    )

@@ -1,0 +1,183 @@
+"""What surrounds the running query: the broadcast model, warm workers, signals, the watch over it, its exit status."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from py4j.protocol import Py4JError
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming import StreamingQuery
+
+from inkstream.errors import InkstreamError
+from inkstream.model.bundle import bundle_to_bytes, load_bundle, shipped_bundle
+from inkstream.settings import Settings
+from inkstream.stream.predict import PredictTask, reader_for
+from inkstream.stream.progress import Progress
+
+log = logging.getLogger(__name__)
+
+# Spark ends a Python worker that has been idle for 60 s; the next upload would wait 1.7 s for a new one.
+KEEP_WARM_S = 20.0
+WATCH_S = 0.5
+FINISH_S = 25.0  # how long a stop waits for the running micro-batch; Hadoop's shutdown hooks have 30 s
+BEFORE_SPARK = 100  # Spark's own shutdown hook has 40: ours comes first
+
+
+def broadcast_task(spark: SparkSession, settings: Settings) -> PredictTask:
+    """The settings' bundle (else the shipped one), checked and broadcast as bytes: a Keras model does not pickle."""
+    bundle = load_bundle(settings.model.bundle or shipped_bundle())
+    return PredictTask(
+        bundle=spark.sparkContext.broadcast(bundle_to_bytes(bundle)),
+        version=bundle.version,
+        limits=settings.image,
+        threshold=None if settings.model.threshold < 0 else settings.model.threshold,
+        batch_rows=settings.stream.batch_rows,
+    )
+
+
+@contextmanager
+def keep_warm(spark: SparkSession, task: PredictTask) -> Iterator[None]:
+    """While inside, have one worker per core with the model loaded: at once, and again whenever Spark would end it."""
+    done = threading.Event()
+    cores = spark.sparkContext.defaultParallelism
+
+    def touch() -> None:
+        while True:
+            try:
+                spark.sparkContext.parallelize(range(cores), cores).foreachPartition(partial(_load, task))
+            except Exception:  # the query tells what is wrong with Spark; this is a convenience
+                log.debug("workers could not be kept warm", exc_info=True)
+            if done.wait(KEEP_WARM_S):
+                return
+
+    thread = threading.Thread(target=touch, name="keep-warm", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _load(task: PredictTask, _: Iterator[int]) -> None:
+    reader_for(task)
+
+
+class _Stop:
+    """A java.lang.Runnable that lets the running micro-batch end, then stops the query."""
+
+    def __init__(self, query: StreamingQuery) -> None:
+        self._query = query
+
+    def run(self) -> None:
+        """Called by the JVM when it was told to end."""
+        stop_after_batch(self._query)
+
+    class Java:
+        implements = ("java.lang.Runnable",)
+
+
+def stop_after_batch(query: StreamingQuery) -> None:
+    """Stop the query between two micro-batches, or after FINISH_S in the middle of one (it is then done again)."""
+    waiting = threading.Event()
+    for _ in range(int(FINISH_S / 0.02)):
+        try:
+            if not query.isActive:
+                return
+            if not query.status["isTriggerActive"]:
+                break
+        except Py4JError:
+            return
+        waiting.wait(0.02)
+    query.stop()
+
+
+def stop_on_signals(spark: SparkSession, query: StreamingQuery) -> None:
+    """On SIGTERM or SIGINT (Python's or the JVM's) let the micro-batch end before the query is stopped."""
+    gateway = spark.sparkContext._gateway
+    _start_callbacks(gateway)
+    hooks = gateway.jvm.org.apache.hadoop.util.ShutdownHookManager.get()
+    hooks.addShutdownHook(_Stop(query), BEFORE_SPARK)
+
+    def stop(*_: Any) -> None:
+        threading.Thread(target=stop_after_batch, args=(query,), name="stop", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _start_callbacks(gateway: Any) -> None:
+    from pyspark.java_gateway import ensure_callback_server_started
+
+    ensure_callback_server_started(gateway)
+
+
+def follow(query: StreamingQuery, progress: Progress) -> None:
+    """Report until the query ends. Raises what ended it."""
+    while not query.awaitTermination(WATCH_S):
+        progress.watch(query.lastProgress)
+    progress.watch(query.lastProgress)
+
+
+def exit_status_of(error: Exception, *, debug: bool) -> int:
+    """One sentence on standard error, and the status to end with: 3 where a service failed, else the error's own."""
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, InkstreamError):
+        sentence, status = str(error), error.exit_status
+    elif isinstance(error, StreamingQueryException):
+        sentence, status = _explain(str(error))
+    else:
+        sentence, status = f"{type(error).__name__}: {_first_line(str(error))} (--debug shows where)", 1
+    sys.stderr.write(f"error: {sentence}\n")
+    return status
+
+
+_KNOWN = (
+    (
+        r"Some data may have been lost|OffsetOutOfRange",
+        "The topic no longer holds offsets that the stream has not read (its retention took them), so they are lost; "
+        'set stream.on_data_loss to "continue" to go on with what is there',
+        1,
+    ),
+    (
+        r"UnknownTopicOrPartition",
+        "The topic to read does not exist; `./submit.sh up` creates it, or is kafka.topic_prefix wrong?",
+        3,
+    ),
+    (
+        r"(?i)NoHostAvailable|AllNodesFailed|Failed to open native connection|WriteTimeout|Unavailable|cassandra",
+        "Cassandra failed under the stream; nothing is lost, start it again when `./submit.sh status` shows it up",
+        3,
+    ),
+    (
+        r"(?i)kafka|TimeoutException",
+        "Kafka failed under the stream; nothing is lost, start it again when `./submit.sh status` shows it up",
+        3,
+    ),
+)
+
+
+def _explain(text: str) -> tuple[str, int]:
+    for pattern, sentence, status in _KNOWN:
+        if re.search(pattern, text):
+            return f"{sentence} ({_cause(text)})", status
+    return f"The stream ended: {_cause(text)} (--debug shows where)", 1
+
+
+def _cause(text: str) -> str:
+    causes = re.findall(r"(?:Caused by: |^)((?:[a-z]+\.)+\w*(?:Exception|Error)[^\n]*)", text, re.MULTILINE)
+    return _first_line(causes[-1] if causes else text)
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[0][:300]

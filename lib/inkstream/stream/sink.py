@@ -1,0 +1,207 @@
+"""A micro-batch of uploads in; rows in Cassandra, then answers and rejected copies in Kafka, out.
+
+Tables are exactly once in effect: keys and write timestamps come from the message alone, so a replay changes nothing.
+Topics are at least once: after a crash an answer may come twice, with the same key and origin.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from functools import partial
+from time import perf_counter
+
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.util import inheritable_thread_target
+
+from inkstream.records import (
+    ANSWER_SCHEMA_VERSION,
+    DEFERRED,
+    IMAGES,
+    INLINE_BYTES,
+    PREDICTIONS,
+    PREDICTIONS_BY_DAY,
+    REJECTED,
+    RESULT_DDL,
+)
+from inkstream.settings import Settings
+from inkstream.stream.arrivals import Arrival, Ledger, collect_arrivals, decide
+from inkstream.stream.predict import PredictTask, predict_batches
+from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, kafka_options, uploads_of
+
+log = logging.getLogger(__name__)
+
+_ORIGIN = ["topic", "partition", "offset"]
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What a micro-batch did: rows, outcomes, reasons, seconds by stage."""
+
+    batch_id: int
+    rows: int
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Sink:
+    """Stores and answers micro-batches; `store_batch` is what foreachBatch calls."""
+
+    def __init__(
+        self, settings: Settings, ledger: Ledger, task: PredictTask, report: Callable[[BatchReport], None]
+    ) -> None:
+        self.task = task  # another model is another task, taken over between micro-batches
+        self._settings = settings
+        self._ledger = ledger
+        self._report = report
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="sink")
+
+    def close(self) -> None:
+        """Let go of the writing threads."""
+        self._threads.shutdown()
+
+    def store_batch(self, batch: DataFrame, batch_id: int) -> None:
+        """Predict once, store every row, then publish every answer. Raises what Spark or Cassandra raises."""
+        started = perf_counter()
+        small = self._predict(batch, large=False).persist(StorageLevel.MEMORY_AND_DISK)
+        held = [small]
+        try:
+            arrivals = collect_arrivals(small)
+            if not arrivals:
+                return
+            predicted = perf_counter()
+            decision = decide(arrivals, self._ledger.find_stored(arrivals))
+            self._ledger.remove_superseded(decision.superseded)
+            deferred = [arrival for arrival in arrivals if arrival.outcome == DEFERRED]
+            rows = small.where(F.col("outcome") != DEFERRED) if deferred else small
+            report = BatchReport(batch_id, len(arrivals))
+            self._write(rows, decision.losers, _count(report, arrivals), large=False)
+            if deferred:
+                large = self._predict(batch, large=True).persist(StorageLevel.MEMORY_AND_DISK)
+                held.append(large)
+                counted = _count(report, collect_arrivals(large))
+                self._write(_with_bytes(batch, large), decision.losers, counted, large=True)
+            now = datetime.now(timezone.utc)
+            self._ledger.record_progress(arrivals, now)
+            self._ledger.mark_days(arrivals, now)
+            ended = perf_counter()
+            seconds = {"predict": predicted - started, "write": ended - predicted, "batch": ended - started}
+            self._report(replace(report, seconds=seconds))
+        finally:
+            for results in held:
+                results.unpersist()
+
+    def _predict(self, batch: DataFrame, *, large: bool) -> DataFrame:
+        batch.sparkSession.conf.set(
+            "spark.sql.execution.arrow.maxRecordsPerBatch", str(LARGE_ROWS if large else SMALL_ROWS)
+        )
+        task = replace(self.task, defer=not large)
+        return uploads_of(batch, self._settings, large=large).mapInArrow(partial(predict_batches, task), RESULT_DDL)
+
+    def _write(self, rows: DataFrame, losers: list[tuple[str, int, int]], rejected: int, *, large: bool) -> None:
+        """Tables first, then topics: a row is stored before its answer is published."""
+        storable = _without(rows, losers)
+        if large:  # a picture's parts before the row that names it
+            self._save(_parts(storable), "image_parts", ["image_id", "part", "bytes"])
+        self._together(
+            partial(self._save, storable.withColumn("bytes", _inline_bytes()), "images", IMAGES),
+            partial(self._save, storable, "predictions", PREDICTIONS),
+            partial(self._save, storable, "predictions_by_day", PREDICTIONS_BY_DAY),
+        )
+        topics = [partial(self._publish, _answers(rows), self._settings.kafka.predicted)]
+        if rejected:
+            topics.append(partial(self._publish, _rejected_copies(rows), self._settings.kafka.rejected))
+        self._together(*topics)
+
+    def _together(self, *writes: Callable[[], None]) -> None:
+        """Run the writes side by side; all end before the first error is raised."""
+        futures = [self._threads.submit(inheritable_thread_target(write)) for write in writes]
+        errors = [future.exception() for future in futures]
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def _save(self, rows: DataFrame, table: str, columns: Iterable[str]) -> None:
+        (
+            rows.select(*columns, "write_time")
+            .write.format("org.apache.spark.sql.cassandra")
+            # A long in microseconds; a timestamp column would be taken in milliseconds, without a word.
+            .options(table=table, keyspace=self._settings.cassandra.keyspace, writetime="write_time")
+            .mode("append")
+            .save()
+        )
+
+    def _publish(self, rows: DataFrame, topic: str) -> None:
+        (
+            rows.write.format("kafka")
+            .options(**kafka_options(self._settings.kafka), topic=topic, includeHeaders="true")
+            .option("kafka.max.request.size", str(self._settings.image.max_copy_bytes))
+            .option("kafka.acks", "all")
+            .save()
+        )
+
+
+def _count(report: BatchReport, arrivals: list[Arrival]) -> int:
+    """Add the arrivals to the report; returns how many of them were rejected."""
+    outcomes = Counter(arrival.outcome for arrival in arrivals if arrival.outcome != DEFERRED)
+    report.outcomes.update(outcomes)
+    report.reasons.update(arrival.reason_code or "" for arrival in arrivals if arrival.outcome == REJECTED)
+    return outcomes[REJECTED]
+
+
+def _with_bytes(batch: DataFrame, results: DataFrame) -> DataFrame:
+    """The results of large pictures with their bytes, which never travelled through Python: from Kafka again."""
+    bytes_ = batch.select(*_ORIGIN, F.col("value").alias("bytes"), F.col("headers").alias("headers"))
+    joined = bytes_.join(F.broadcast(results.drop("bytes", "headers")), _ORIGIN, "inner")
+    return joined.withColumn("sha256", F.coalesce("sha256", F.sha2("bytes", 256)))
+
+
+def _without(rows: DataFrame, losers: list[tuple[str, int, int]]) -> DataFrame:
+    if not losers:
+        return rows
+    unwanted = rows.sparkSession.createDataFrame(losers, "topic string, partition int, offset bigint")
+    return rows.join(F.broadcast(unwanted), _ORIGIN, "left_anti")
+
+
+def _inline_bytes() -> Column:
+    return F.when(F.length("bytes") <= INLINE_BYTES, F.col("bytes"))
+
+
+def _parts(rows: DataFrame) -> DataFrame:
+    """The bytes of pictures over 1 MiB, cut into parts of 1 MiB."""
+    parts = F.expr(
+        f"transform(sequence(0, (length(bytes) - 1) div {INLINE_BYTES}), "
+        f"i -> named_struct('part', int(i), 'bytes', substring(bytes, int(i * {INLINE_BYTES} + 1), {INLINE_BYTES})))"
+    )
+    exploded = rows.where(F.length("bytes") > INLINE_BYTES).select(
+        "image_id", "write_time", F.explode(parts).alias("p")
+    )
+    return exploded.select("image_id", "p.part", "p.bytes", "write_time")
+
+
+def _header(name: str, value: Column) -> Column:
+    return F.struct(F.lit(name).alias("key"), value.cast("string").cast("binary").alias("value"))
+
+
+def _answers(rows: DataFrame) -> DataFrame:
+    version = F.array(_header("schema-version", F.lit(ANSWER_SCHEMA_VERSION)))
+    return rows.select(F.col("image_id").alias("key"), F.col("answer").alias("value"), version.alias("headers"))
+
+
+def _rejected_copies(rows: DataFrame) -> DataFrame:
+    ours = F.array(
+        _header("reason-code", F.col("reason_code")),
+        _header("reason", F.col("reason")),
+        *(_header(f"origin-{name}", F.col(name)) for name in _ORIGIN),
+    )
+    headers = F.concat(ours, F.coalesce("headers", F.array().cast("array<struct<key:string,value:binary>>")))
+    return rows.where(F.col("outcome") == REJECTED).select(
+        F.col("image_id").alias("key"), F.col("bytes").alias("value"), headers.alias("headers")
+    )

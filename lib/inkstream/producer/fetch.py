@@ -114,19 +114,17 @@ class Fetcher:
 
     def _read_robots(self, host: str) -> RobotFileParser:
         """As RFC 9309 has it: none there, all allowed; the server fails, nothing allowed."""
-        robots = RobotFileParser(f"{host}/robots.txt")
-        address = robots.url
+        address = f"{host}/robots.txt"
         for _ in range(MAX_REDIRECTS + 1):
             status, headers, content = self._get(address, MAX_ROBOTS_BYTES, time.monotonic() + READ_S)
             if status not in (301, 302, 303, 307, 308) or "location" not in headers:
                 break
             address = urljoin(address, headers["location"])
+        robots = RobotFileParser()
         if status == 200:
             robots.parse(content.decode("utf-8", "replace").splitlines())
-        elif status >= 500:
-            robots.disallow_all = True
         else:
-            robots.allow_all = True
+            robots.parse(["User-agent: *", "Disallow: /"] if status >= 500 else [])
         return robots
 
 

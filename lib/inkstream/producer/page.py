@@ -11,7 +11,10 @@ from urllib.parse import unquote_to_bytes, urldefrag, urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .gif .webp .bmp .dib .tif .tiff .heic .heif .avif".split())
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff"}
+    | {".heic", ".heif", ".avif"}
+)
 _ADDRESS = ("src", "data-src")
 _SET = ("srcset", "data-srcset")
 _META = frozenset({"og:image", "og:image:url", "og:image:secure_url", "twitter:image"})

@@ -2,8 +2,87 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+
+
+def up(
+    workers: Annotated[int, typer.Option(min=0, help="Also start a Spark cluster with so many workers.")] = 0,
+) -> None:
+    """Start the embedded Kafka and Cassandra, with tables and topics; they keep running until `down`."""
+    from rich.console import Console
+
+    from inkstream.local.services import external_cassandra, external_kafka, up
+    from inkstream.settings import load_settings
+    from inkstream.store.schema import apply_schema
+    from inkstream.store.topics import create_topics
+
+    console = Console(soft_wrap=True, highlight=False)
+    settings = load_settings()
+    elsewhere = {"Kafka": external_kafka(settings), "Cassandra": external_cassandra(settings)}
+    with console.status("Starting the services"):
+        running = up(settings, workers)
+    with console.status("Creating tables and topics"):
+        apply_schema(running.settings)
+        create_topics(running.settings)
+    for service, address in elsewhere.items():
+        if address:
+            console.print(f"{service} is at {address}, as the settings say; nothing was started for it")
+    for started in running.all:
+        console.print(f"{started.name} runs at {started.endpoint}")
+
+
+def down() -> None:
+    """Stop the embedded services; their data stays."""
+    from rich.console import Console
+
+    from inkstream.local.services import down
+    from inkstream.settings import load_settings
+
+    console = Console(soft_wrap=True, highlight=False)
+    settings = load_settings()
+    with console.status("Stopping the services"):
+        stopped = down(settings)
+    names = ", ".join(service.name for service in stopped)
+    console.print(
+        f"Stopped: {names}; data stays in {settings.local.path}" if names else "No embedded service was running"
+    )
+
+
+def status() -> None:
+    """Show the embedded services; ends with 0 where all of them run, else with 1."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from inkstream.local.services import external_cassandra, external_kafka, known_services
+    from inkstream.settings import load_settings
+
+    settings = load_settings()
+    table = Table("service", "state", "pid", "address")
+    for path in ("data", "log"):
+        table.add_column(path, overflow="fold")
+    services = known_services(settings)
+    for service in services:
+        address = service.endpoint if service.is_running() else ""
+        pid, data, log_file = service.pid or "", _short(service.data_folder), _short(service.log_file)
+        table.add_row(service.name, service.state, str(pid), address, data, log_file)
+    for name, address in (("kafka", external_kafka(settings)), ("cassandra", external_cassandra(settings))):
+        if address:
+            table.add_row(name, "elsewhere", "", address, "", "")
+    Console().print(table)
+    if not all(service.is_running() for service in services):
+        raise typer.Exit(1)
+
+
+def _short(path: Path) -> str:
+    """The path as seen from here where it lies below, so that the table fits."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,4 +1,4 @@
-"""Top-level coordinates in, conf/jars/*.lock out: `python -m inkstream.local.jars lock [group...]`, a developer's tool."""
+"""Top-level coordinates in, conf/jars/*.lock out: `python -m inkstream.local.jars lock [group...]`, for developers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TOP = {
         "org.apache.spark:spark-sql-kafka-0-10_2.12:3.5.7",
         "com.datastax.spark:spark-cassandra-connector_2.12:3.5.1",
     ],
-    # The broker's own distribution adds the binding from slf4j to log4j; its published dependencies leave it out.
-    "kafka": ["org.apache.kafka:kafka_2.13:4.1.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"],
+    # The binding from slf4j to log4j is in Kafka's distribution only. `!`: its own pins (an older Kafka!) do not count.
+    "kafka": ["org.apache.kafka:kafka_2.13:4.1.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3!"],
     "cassandra": ["org.apache.cassandra:cassandra-all:5.0.9"],
 }
 # OpenSSL for encrypted links (the JVM's own TLS serves as well), and other systems' native code that never loads here.

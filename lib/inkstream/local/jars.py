@@ -62,7 +62,7 @@ def read_lock(path: Path) -> list[Jar]:
         parts = coordinate.split(":")
         if len(parts) not in (3, 4) or len(sha256.strip()) != 64:
             raise SetupError(f"{path} has a line that is no `group:artifact:version[:classifier] sha256`: {line!r}")
-        jars.append(Jar(*parts[:3], parts[3] if len(parts) == 4 else "", sha256.strip()))
+        jars.append(Jar(parts[0], parts[1], parts[2], parts[3] if len(parts) == 4 else "", sha256.strip()))
     return jars
 
 

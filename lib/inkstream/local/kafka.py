@@ -1,0 +1,105 @@
+"""The embedded Kafka: one broker in KRaft mode, from its published jars."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import subprocess
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import ClassVar
+
+from inkstream.errors import ServiceError
+from inkstream.local.jars import class_path
+from inkstream.local.java import java_command
+from inkstream.local.process import EmbeddedService, demanded
+from inkstream.settings import MIB, home
+
+log = logging.getLogger(__name__)
+
+HEAP = "384m"
+USUAL_REQUEST_BYTES = 100 * MIB
+
+
+class Kafka(EmbeddedService):
+    name = "kafka"
+    usual_ports: ClassVar[Mapping[str, int]] = {"port": 9092, "controller_port": 9093}
+
+    def demanded_ports(self) -> dict[str, int]:
+        return demanded(self.settings.local.kafka_port, "local.kafka_port")
+
+    def command(self) -> list[str]:
+        properties = self._write_properties()
+        if not (self.data_folder / "meta.properties").exists():
+            self._format(properties)
+        return [
+            *self._java(),
+            f"-Xmx{HEAP}",
+            "-XX:+UseG1GC",
+            "-XX:MaxGCPauseMillis=20",
+            "-XX:+ExplicitGCInvokesConcurrent",
+            "kafka.Kafka",
+            str(properties),
+        ]
+
+    def answers(self) -> bool:
+        from kafka import KafkaAdminClient
+        from kafka.errors import KafkaError
+
+        try:
+            admin = KafkaAdminClient(bootstrap_servers=self.endpoint, request_timeout_ms=5000)
+        except (KafkaError, OSError) as error:
+            log.debug("kafka does not answer yet: %s", error)
+            return False
+        try:
+            return bool(admin.describe_cluster()["brokers"])
+        except (KafkaError, OSError) as error:
+            log.debug("kafka does not answer yet: %s", error)
+            return False
+        finally:
+            admin.close()
+
+    def _java(self) -> list[str]:
+        return [
+            java_command(),
+            "-Djava.awt.headless=true",
+            "-Djava.net.preferIPv4Stack=true",
+            f"-Dlog4j2.configurationFile={(home() / 'conf' / 'log4j2.properties').as_uri()}",
+            "-cp",
+            class_path(self.settings, "kafka"),
+        ]
+
+    def _write_properties(self) -> Path:
+        template = Template((home() / "conf" / "kafka.properties").read_text())
+        message_bytes = self.settings.image.max_message_bytes
+        properties = self.record_file.with_name("kafka.properties")
+        properties.write_text(
+            template.substitute(
+                **self.ports,
+                data=self.data_folder,
+                max_message_bytes=message_bytes,
+                max_request_bytes=max(USUAL_REQUEST_BYTES, message_bytes + MIB),
+            )
+        )
+        return properties
+
+    def _format(self, properties: Path) -> None:
+        done = subprocess.run(
+            [*self._java(), "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(properties)],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise ServiceError(
+                f"Kafka's storage {self.data_folder} could not be formatted: {(done.stdout + done.stderr).strip()}"
+            )
+
+
+def _cluster_id() -> str:
+    """A random id as Kafka writes it: 22 characters, not beginning with `-`, which would read as an option."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text

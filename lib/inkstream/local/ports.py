@@ -1,0 +1,44 @@
+"""Wanted ports in, free ports on loopback out."""
+
+from __future__ import annotations
+
+import socket
+
+from inkstream.errors import SetupError
+
+LOOPBACK = "127.0.0.1"
+
+
+def is_free(port: int) -> bool:
+    """Whether a server can listen on the loopback port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def is_open(port: int) -> bool:
+    """Whether something listens on the loopback port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def demanded_port(port: int, setting: str) -> int:
+    """The port that a setting names. Raises SetupError where something else listens there."""
+    if not is_free(port):
+        raise SetupError(
+            f"The port {port} ({setting}) is taken by another program; free it, "
+            f"or set {setting} = 0 to let a free one be chosen"
+        )
+    return port

@@ -1,0 +1,211 @@
+"""The embedded services together: `up`, `down`, `status`; and bound to the caller, for the demo and the tests."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inkstream.errors import SetupError
+from inkstream.local.cassandra import Cassandra
+from inkstream.local.cluster import SparkMaster, SparkWorker, build_workers, recorded_workers
+from inkstream.local.jars import ensure_jars
+from inkstream.local.kafka import Kafka
+from inkstream.local.ports import LOOPBACK
+from inkstream.local.process import EmbeddedService
+from inkstream.settings import Settings, read_endpoints
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunningServices:
+    """What was started, and settings that lead to it."""
+
+    settings: Settings
+    kafka: Kafka | None = None
+    cassandra: Cassandra | None = None
+    master: SparkMaster | None = None
+    workers: list[SparkWorker] = field(default_factory=list)
+
+    @property
+    def all(self) -> list[EmbeddedService]:
+        found = [self.kafka, self.cassandra, self.master, *self.workers]
+        return [service for service in found if service]
+
+
+def external_kafka(settings: Settings) -> str:
+    """The brokers that the settings name elsewhere; blank where the embedded one is meant."""
+    servers = settings.kafka.bootstrap_servers
+    embedded = read_endpoints(settings).get("kafka", {}).get("bootstrap_servers")
+    return "" if servers == embedded else servers
+
+
+def external_cassandra(settings: Settings) -> str:
+    """The contact points that the settings name elsewhere; blank where the embedded node is meant."""
+    named = (settings.cassandra.contact_points, settings.cassandra.port)
+    endpoint = read_endpoints(settings).get("cassandra", {})
+    return "" if named == (endpoint.get("contact_points"), endpoint.get("port")) else named[0]
+
+
+def up(settings: Settings, workers: int = 0) -> RunningServices:
+    """Start what the settings do not place elsewhere and write the addresses down; what runs already is kept.
+
+    Raises:
+        SetupError, ServiceError: a service cannot be started; those that this call started are stopped again.
+    """
+    folder = settings.local.path
+    with _only_one(folder):
+        kafka = None if external_kafka(settings) else Kafka(settings, folder)
+        cassandra = None if external_cassandra(settings) else Cassandra(settings, folder)
+        master = SparkMaster(settings, folder) if workers else None
+        running = RunningServices(
+            settings, kafka, cassandra, master, build_workers(master, workers) if master and workers else []
+        )
+        _start(running)
+        if not master:
+            running = _with_recorded_cluster(running, folder)
+        _write_endpoints(settings, running)
+    return _addressed(running)
+
+
+def down(settings: Settings) -> list[EmbeddedService]:
+    """Stop what `up` started here, and forget the addresses; returns what was running. Data stays."""
+    folder = settings.local.path
+    with _only_one(folder):
+        services = [service for service in known_services(settings) if service.state != "stopped"]
+        running = [service for service in services if service.is_running()]
+        _stop(services)
+        settings.local.endpoints_file.unlink(missing_ok=True)
+    return running
+
+
+def known_services(settings: Settings) -> list[EmbeddedService]:
+    """The services that belong to this folder: Kafka and Cassandra where they are meant, and whatever was started."""
+    folder = settings.local.path
+    kafka, cassandra, master = Kafka(settings, folder), Cassandra(settings, folder), SparkMaster(settings, folder)
+    wanted: list[tuple[EmbeddedService, bool]] = [
+        (kafka, not external_kafka(settings)),
+        (cassandra, not external_cassandra(settings)),
+        (master, False),
+    ]
+    present = [service for service, meant in wanted if meant or service.state != "stopped"]
+    return [*present, *recorded_workers(settings, folder)]
+
+
+@contextmanager
+def running_services(
+    settings: Settings, folder: Path, *, kafka: bool = True, cassandra: bool = True, workers: int = 0
+) -> Iterator[RunningServices]:
+    """Services of the caller's own, in a folder of their own, on free ports; they end with the block, or the caller.
+
+    The settings in the result lead to them, and `local.folder` is the folder; the jars are those of the given settings.
+    Raises as `up`.
+    """
+    own = _settings_in(settings, folder)
+    master = SparkMaster(own, folder, bound=True, usual=False) if workers else None
+    running = RunningServices(
+        own,
+        Kafka(own, folder, bound=True, usual=False) if kafka else None,
+        Cassandra(own, folder, bound=True, usual=False) if cassandra else None,
+        master,
+        build_workers(master, workers) if master else [],
+    )
+    _start(running)
+    try:
+        yield _addressed(running)
+    finally:
+        _stop(running.all)
+
+
+def _start(services: RunningServices) -> None:
+    """Start all side by side, the cluster's workers after its master; on any failure stop what was started."""
+    groups = [group for group, service in (("kafka", services.kafka), ("cassandra", services.cassandra)) if service]
+    ensure_jars(services.settings, *groups)
+    started = [service for service in services.all if not service.is_running()]
+    try:
+        first = [service for service in started if service not in services.workers]
+        for wave in (first, [service for service in started if service not in first]):
+            for service in wave:
+                service.launch()
+            for service in wave:
+                service.await_ready()
+    except BaseException:
+        _stop(started)
+        raise
+
+
+def _stop(services: Sequence[EmbeddedService]) -> None:
+    for service in services:
+        service.terminate()
+    for service in services:
+        service.stop()
+
+
+def _addressed(running: RunningServices) -> RunningServices:
+    """The same with settings that name the services' addresses."""
+    settings = running.settings
+    changes: dict[str, Any] = {}
+    if running.kafka:
+        changes["kafka"] = settings.kafka.model_copy(update={"bootstrap_servers": running.kafka.endpoint})
+    if running.cassandra:
+        address = {"contact_points": LOOPBACK, "port": running.cassandra.ports["port"]}
+        changes["cassandra"] = settings.cassandra.model_copy(update=address)
+    if running.master:
+        changes["spark"] = settings.spark.model_copy(update={"master": running.master.url})
+    addressed = settings.model_copy(update=changes)
+    return RunningServices(addressed, running.kafka, running.cassandra, running.master, running.workers)
+
+
+def _with_recorded_cluster(running: RunningServices, folder: Path) -> RunningServices:
+    """A cluster that an earlier `up --workers` started stays known."""
+    master = SparkMaster(running.settings, folder)
+    if not master.is_running():
+        return running
+    workers = [worker for worker in recorded_workers(running.settings, folder) if worker.is_running()]
+    return RunningServices(running.settings, running.kafka, running.cassandra, master, workers)
+
+
+def _write_endpoints(settings: Settings, running: RunningServices) -> None:
+    endpoints: dict[str, dict[str, Any]] = {}
+    if running.kafka:
+        endpoints["kafka"] = {"bootstrap_servers": running.kafka.endpoint}
+    if running.cassandra:
+        endpoints["cassandra"] = {"contact_points": LOOPBACK, "port": running.cassandra.ports["port"]}
+    if running.master:
+        endpoints["spark"] = {"master": running.master.url}
+    file = settings.local.endpoints_file
+    scratch = file.with_suffix(".new")
+    scratch.write_text(json.dumps(endpoints, indent=2) + "\n")
+    scratch.replace(file)
+
+
+def _settings_in(settings: Settings, folder: Path) -> Settings:
+    """Settings whose local folder is another one, with the jars of the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    jars = settings.local.path / "jars"
+    if folder != settings.local.path and not (folder / "jars").exists():
+        jars.mkdir(parents=True, exist_ok=True)
+        (folder / "jars").symlink_to(jars)
+    return settings.model_copy(update={"local": settings.local.model_copy(update={"folder": str(folder)})})
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Two commands at once would start everything twice: the second waits for the first."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "services.lock").open("w")
+    except OSError as error:
+        raise SetupError(
+            f"The folder {folder} cannot be written ({error.strerror}); "
+            "make it writable, or set local.folder in conf/inkstream.toml"
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
+from rich.markup import escape
+from typer.exceptions import Abort, TyperException
 
-from inkstream.cli import services
+from inkstream.cli import predict, producer, results, services, stream
 from inkstream.errors import InkstreamError
+
+DEBUG_VARIABLE = "INKSTREAM_DEBUG"
 
 app = typer.Typer(
     name="./submit.sh",
@@ -23,7 +27,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
-services.register(app)
+for commands in (services, producer, stream, predict, results):
+    commands.register(app)
 
 
 @app.callback()
@@ -31,7 +36,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show stack traces and debug logs.")] = False,
 ) -> None:
     if debug:
-        os.environ["INKSTREAM_DEBUG"] = "1"
+        os.environ[DEBUG_VARIABLE] = "1"
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -41,23 +46,28 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit status: 0 fine, 1 found something, 2 wrong usage or setting, 3 no service."""
     try:
         status = app(args=argv, prog_name="./submit.sh", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:  # wrong usage
+        from typer.rich_utils import rich_format_error
+
+        rich_format_error(error)  # type: ignore[arg-type]
         return 2
-    except click.Abort:
+    except Abort:
         return 130
     except InkstreamError as error:
-        if os.environ.get("INKSTREAM_DEBUG"):
-            raise
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {_escape(error)}")
+        _report(str(error), error)
         return error.exit_status
+    except Exception as error:
+        _report(
+            f"unexpected {type(error).__name__}: {error}; run it with --debug before the command to see where", error
+        )
+        return 1
     return status if isinstance(status, int) else 0
 
 
-def _escape(error: Exception) -> str:
-    from rich.markup import escape
-
-    return escape(str(error))
+def _report(sentence: str, error: Exception) -> None:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(sentence)}")
 
 
 def run() -> None:

@@ -1,0 +1,119 @@
+"""Table predictions_by_day in, stored answers out: newest first, one per picture, a page at a time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timezone
+from itertools import groupby, islice
+from typing import Any
+
+from cassandra import DriverException, OperationTimedOut, RequestExecutionException
+from cassandra.cluster import NoHostAvailable, Session
+from cassandra.concurrent import execute_concurrent_with_args
+
+from inkstream.errors import ServiceError
+from inkstream.records import BUCKETS_A_DAY, BUCKETS_AN_HOUR, REASON_CODES
+
+PAGE_ROWS = 2_000
+REASONS_AT_ONCE = 500
+CONCURRENCY = 32
+_CASSANDRA_ERRORS = (DriverException, NoHostAvailable, OperationTimedOut, RequestExecutionException)
+
+# Every version of an answer was written at its own time; the newest wins where the current version has none.
+_BY_DAY = """
+    SELECT image_id, filename, uploaded_at, label, confidence, outcome, reason_code, model_version,
+           WRITETIME(outcome) AS written_us
+    FROM predictions_by_day WHERE day = ? AND bucket = ?"""
+_REASON = "SELECT reason FROM predictions WHERE image_id = ? AND model_version = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A stored answer. `uploaded_at`: aware, UTC. Rejected: label and confidence are None, the reason is set."""
+
+    image_id: str
+    filename: str | None
+    uploaded_at: datetime
+    label: str | None
+    confidence: float | None
+    outcome: str
+    reason_code: str | None
+    model_version: str
+    reason: str | None = None
+
+
+def read_days(session: Session) -> list[date]:
+    """The UTC days that have, or had, answers; newest first. Raises ServiceError."""
+    try:
+        return sorted((row.day.date() for row in session.execute("SELECT day FROM changed_days")), reverse=True)
+    except _CASSANDRA_ERRORS as error:
+        raise _failed("changed_days", error) from error
+
+
+def read_results(session: Session, days: Iterable[date], current_version: str) -> Iterator[Result]:
+    """Yield the days' answers, in the days' order and the newest first within each, one per picture.
+
+    Of a picture that several versions answered: the current version's answer, else the one written last. Rows come in
+    pages from the 16 buckets of an hour, so memory stays bounded whatever a day holds.
+
+    Raises:
+        ServiceError: Cassandra stops answering.
+    """
+    try:
+        statement = session.prepare(_BY_DAY)
+        statement.fetch_size = PAGE_ROWS
+        for day in days:
+            results = (_choose(versions, current_version) for versions in _pictures(session, statement, day))
+            yield from _with_reasons(session, results)
+    except _CASSANDRA_ERRORS as error:
+        raise _failed("predictions_by_day", error) from error
+
+
+def _pictures(session: Session, statement: Any, day: date) -> Iterator[list[Any]]:
+    """Yield all rows of one picture after the other, newest picture first."""
+    for start in range(BUCKETS_A_DAY - BUCKETS_AN_HOUR, -1, -BUCKETS_AN_HOUR):
+        asked = [session.execute_async(statement, (day, start + n)) for n in range(BUCKETS_AN_HOUR)]
+        rows = heapq.merge(*(future.result() for future in asked), key=_newest_first)
+        for _, versions in groupby(rows, key=_newest_first):
+            yield list(versions)
+
+
+def _newest_first(row: Any) -> tuple[float, str]:
+    return -row.uploaded_at.timestamp(), row.image_id
+
+
+def _choose(versions: list[Any], current_version: str) -> Result:
+    row = max(versions, key=lambda row: (row.model_version == current_version, row.written_us))
+    return Result(
+        row.image_id,
+        row.filename,
+        row.uploaded_at.replace(tzinfo=timezone.utc),
+        row.label,
+        row.confidence,
+        row.outcome,
+        row.reason_code,
+        row.model_version,
+    )
+
+
+def _with_reasons(session: Session, results: Iterator[Result]) -> Iterator[Result]:
+    """The same with the sentence that a rejected picture was given, which only `predictions` holds."""
+    statement = session.prepare(_REASON)
+    while chunk := list(islice(results, REASONS_AT_ONCE)):
+        rejected = [result for result in chunk if result.reason_code]
+        keys = [(result.image_id, result.model_version) for result in rejected]
+        answers = execute_concurrent_with_args(session, statement, keys, concurrency=CONCURRENCY)
+        reasons = {key: answer.result_or_exc.one() for key, answer in zip(keys, answers, strict=True)}
+        for result in chunk:
+            if result.reason_code is None:
+                yield result
+                continue
+            row = reasons[result.image_id, result.model_version]
+            stored = row.reason if row else None
+            yield replace(result, reason=stored or REASON_CODES.get(result.reason_code))
+
+
+def _failed(table: str, error: Exception) -> ServiceError:
+    return ServiceError(f"Cassandra does not give the rows of {table} ({type(error).__name__}: {error}); try again")

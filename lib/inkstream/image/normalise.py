@@ -1,8 +1,8 @@
 """A decoded picture in, the 28x28 white-on-black digit that the model reads out: `digit28/1`.
 
-A picture that is prepared already passes unchanged. Any other is brought to white on black, its background
-flattened, its largest drawing cut out, fitted into 20x20 pixels and shifted so that its centre of mass is the
-middle: the form in which MNIST's digits are.
+A picture that is prepared already passes unchanged. Any other is brought to bright ink on a flat black ground
+(ink.py), its digit is cut out (parts.py), brought to the width of a pen, fitted into 20x20 pixels and shifted so
+that its centre of mass is the middle: the form in which MNIST's digits are.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ import cv2
 import numpy as np
 
 from inkstream.errors import Rejected
+from inkstream.image.ink import Ink, find_ink, ink_level
+from inkstream.image.parts import Part, find_parts, kept_with, main_part, stroke_mask, without_frames, without_lines
 
 PREPROCESS = "digit28/1"
 SIDE = 28
 FIT = 20
-WORK_SIDE = 320  # longer side of the picture that is worked on
-SMALL_SIDE = 112  # shorter ones are enlarged to this
-MIN_CONTRAST = 16  # grey levels between ink and background under which nothing is drawn
+MIN_LEVEL = 14  # grey levels of full ink under which nothing is drawn
+MIN_LEVEL_NOISES = 7  # the same in deviations of the ground
+THIN, PEN, THICK = 1.9, 2.3, 4.2  # a stroke's width in 28x28: widened from under the first to the second, thinned from
+SOLID = 0.82  # share of its box from which a part as broad as high is a blot
+TWIN_HEIGHT, TWIN_AREA, TWIN_GAP = 0.6, 0.35, 0.08  # beside the main part, of its height, area and height
+MANY_PARTS = 14
 
 Array = np.ndarray[Any, Any]
 
@@ -41,26 +46,25 @@ def normalise(pixels: Array) -> Prepared:
     """
     if pixels.shape == (SIDE, SIDE) and is_prepared(pixels):
         return Prepared(pixels, {"path": "prepared"})
-    grey = _work_size(pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    level, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
-    dark_ink = bool(np.median(border) > level)
-    ink = _contrast(grey if dark_ink else 255 - grey)
-    threshold, mask = cv2.threshold(ink, 0, 255, cv2.THRESH_OTSU)
-    if threshold < MIN_CONTRAST:
-        raise Rejected("blank", "Nothing is drawn on the picture.")
-    mask, kept = _keep_large(mask)
-    x, y, width, height = cv2.boundingRect(mask)
-    ink[cv2.dilate(mask, np.ones((3, 3), np.uint8)) == 0] = 0
-    fitted, shift = _fit(ink[y : y + height, x : x + width])
+    ink = find_ink(pixels)
+    mask, parts, lines = _digit_mask(ink)
+    box = cv2.boundingRect(mask)
+    _refuse_blots(mask, box)
+    strokes = _strokes(ink, mask)
+    strokes, width = _penned(strokes, mask, max(box[2:]))
+    fitted, shift = _fitted(strokes)
     why = {
-        "path": "photo",
-        "polarity": "dark_on_light" if dark_ink else "light_on_dark",
-        "threshold": int(threshold),
-        "box": [int(n) for n in (x, y, width, height)],
+        "path": "found",
+        "polarity": "dark_on_light" if ink.dark_on_light else "light_on_dark",
+        "threshold": round(ink.level / 2),
+        "noise": round(ink.noise, 1),
+        "work": [int(n) for n in mask.shape[::-1]],
+        "box": [int(n) for n in box],
         "shift": shift,
-        "components": kept,
-        "ink_share": round(float(np.count_nonzero(mask)) / mask.size, 4),
+        "stroke": round(width, 1),
+        "components": parts,
+        "lines": lines,
+        "ink_share": round(cv2.countNonZero(mask) / mask.size, 4),
     }
     return Prepared(fitted, why)
 
@@ -72,7 +76,7 @@ def is_prepared(pixels: Array) -> bool:
         return False
     moments = cv2.moments(pixels)
     ink = moments["m00"]
-    return (
+    return bool(
         ink > 4000
         and 13.4 * ink < moments["m10"] < 14.6 * ink
         and 13.4 * ink < moments["m01"] < 14.6 * ink
@@ -80,45 +84,97 @@ def is_prepared(pixels: Array) -> bool:
     )
 
 
-def _work_size(grey: Array) -> Array:
-    longer = max(grey.shape)
-    if longer > WORK_SIDE:
-        factor, method = WORK_SIDE / longer, cv2.INTER_AREA
-    elif longer < SMALL_SIDE:
-        factor, method = SMALL_SIDE / longer, cv2.INTER_CUBIC
-    else:
-        return grey.copy()
-    height, width = grey.shape
+def _digit_mask(ink: Ink) -> tuple[Array, int, bool]:
+    """The mask of the digit, uint8 (H, W) of 0 and 255; how many parts it has; whether ruled lines were taken out."""
+    if ink.level < max(MIN_LEVEL, MIN_LEVEL_NOISES * ink.noise):
+        raise Rejected("blank", "Nothing is drawn on the picture.")
+    strokes = stroke_mask(ink.pixels, ink.level, ink.noise)
+    mask = without_lines(strokes)
+    lined = mask is not strokes
+    if lined:  # the lines may have been the darkest ink
+        level = ink_level(cv2.bitwise_and(ink.pixels, cv2.dilate(mask, np.ones((3, 3), np.uint8))))
+        if level < max(MIN_LEVEL, MIN_LEVEL_NOISES * ink.noise):
+            raise Rejected("blank", "Nothing is drawn between the paper's lines.")
+    labels, parts = find_parts(mask)
+    parts = without_frames(labels, parts)
+    if not parts:
+        raise Rejected("blank", "Nothing is drawn on the picture.")
+    main = main_part(parts, mask.shape)
+    _refuse_several(main, parts)
+    kept = kept_with(main, parts)
+    if len(kept) > MANY_PARTS:
+        raise Rejected("no_digit", "What is drawn falls into too many pieces for a digit.")
+    chosen = np.zeros(int(labels.max()) + 1, np.uint8)
+    chosen[[part.label for part in kept]] = 255
+    return chosen[labels], len(kept), lined
+
+
+def _refuse_several(main: Part, parts: list[Part]) -> None:
+    twins = [
+        part
+        for part in parts
+        if part is not main
+        and part.height >= TWIN_HEIGHT * main.height
+        and part.area >= TWIN_AREA * main.area
+        and max(part.x - main.x - main.width, main.x - part.x - part.width) >= TWIN_GAP * main.height
+        and min(part.y + part.height, main.y + main.height) - max(part.y, main.y) >= 0.5 * main.height
+        and not (part.at_edge and not main.at_edge)
+    ]
+    if twins:
+        raise Rejected("several_digits", f"There are {len(twins) + 1} digits or more; upload them one by one.")
+
+
+def _refuse_blots(mask: Array, box: tuple[int, ...]) -> None:
+    x, y, width, height = box
+    share = cv2.countNonZero(mask[y : y + height, x : x + width]) / (width * height)
+    if share > SOLID and 0.5 < width / height < 2:
+        raise Rejected("no_digit", "What is drawn is one solid blot.")
+
+
+def _strokes(ink: Ink, mask: Array) -> Array:
+    """uint8 (H, W): the ink under the mask and at its soft edge, full ink at 255, the rest 0."""
+    full = float(np.percentile(ink.pixels[mask > 0], 60))
+    floor = max(0.12 * full, 2 * ink.noise)
+    around = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
+    soft = cv2.convertScaleAbs(cv2.subtract(ink.pixels, floor), alpha=255 / max(1.0, full - floor))
+    strokes: Array = cv2.bitwise_and(soft, around)
+    return strokes
+
+
+def _penned(strokes: Array, mask: Array, longer: int) -> tuple[Array, float]:
+    """The strokes brought to a pen's width, and the width that they had, in pixels of the fitted digit."""
+    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    around = sum(cv2.arcLength(contour, True) for contour in contours)
+    scale = FIT / longer
+    width = 2 * cv2.countNonZero(mask) / max(1.0, around) * scale
+    if width < THIN:
+        return _reshaped(cv2.dilate, strokes, (PEN - width) / scale), width
+    if width > THICK:
+        return _reshaped(cv2.erode, strokes, min(width - THICK, 1.5) / scale), width
+    return strokes, width
+
+
+def _reshaped(change: Any, strokes: Array, pixels: float) -> Array:
+    """Every stroke wider or thinner by about `pixels`; room is left for it at the edges."""
+    size = 1 + round(pixels)
+    if size < 2:
+        return strokes
+    padded = cv2.copyMakeBorder(strokes, size, size, size, size, cv2.BORDER_CONSTANT, value=0)
+    changed: Array = change(padded, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    return changed
+
+
+def _fitted(strokes: Array) -> tuple[Array, list[int]]:
+    """uint8 (28, 28): the strokes' box fitted into 20x20 and its centre of mass put into the middle; and the shift."""
+    x, y, width, height = cv2.boundingRect(cv2.threshold(strokes, 96, 255, cv2.THRESH_BINARY)[1])
+    factor = FIT / max(width, height)
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    work: Array = cv2.resize(grey, size, interpolation=method)
-    return work
-
-
-def _contrast(grey: Array) -> Array:
-    """Dark ink on light in, bright ink on a flat black ground out."""
-    size = max(3, round(max(grey.shape) * 0.3)) | 1
-    background = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    ink: Array = cv2.subtract(cv2.GaussianBlur(background, (0, 0), size / 4), grey)
-    return ink
-
-
-def _keep_large(mask: Array) -> tuple[Array, int]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    kept = [i for i in range(1, count) if areas[i] >= 0.08 * areas[1:].max()]
-    return np.where(np.isin(labels, kept), 255, 0).astype(np.uint8), len(kept)
-
-
-def _fit(ink: Array) -> tuple[Array, list[int]]:
-    height, width = ink.shape
-    factor = FIT / max(height, width)
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    digit = cv2.resize(ink, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    digit *= 255 / max(1.0, float(np.percentile(digit[digit > 0], 90))) if digit.any() else 1
-    digit = np.clip(digit, 0, 255).astype(np.uint8)
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    digit = cv2.resize(strokes[y : y + height, x : x + width], size, interpolation=method)
+    digit = cv2.convertScaleAbs(digit, alpha=255 / max(64.0, float(digit.max())))
     moments = cv2.moments(digit)
-    left = int(np.clip(round(14 - moments["m10"] / moments["m00"]), 0, SIDE - size[0]))
-    top = int(np.clip(round(14 - moments["m01"] / moments["m00"]), 0, SIDE - size[1]))
-    out = np.zeros((SIDE, SIDE), np.uint8)
-    out[top : top + size[1], left : left + size[0]] = digit
-    return out, [left - (SIDE - size[0]) // 2, top - (SIDE - size[1]) // 2]
+    left = int(np.clip(round(SIDE / 2 - moments["m10"] / moments["m00"]), 0, SIDE - size[0]))
+    top = int(np.clip(round(SIDE / 2 - moments["m01"] / moments["m00"]), 0, SIDE - size[1]))
+    fitted = np.zeros((SIDE, SIDE), np.uint8)
+    fitted[top : top + size[1], left : left + size[0]] = digit
+    return fitted, [left - (SIDE - size[0]) // 2, top - (SIDE - size[1]) // 2]

@@ -1,0 +1,122 @@
+"""A decoded picture in, its ink out: bright strokes on a flat black ground, whatever paper, light and colours were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+WORK_SIDE = 448  # longer side of the picture that is worked on
+SMALL_SIDE = 112  # shorter ones are enlarged to this
+GROUND_SIDE = 112  # longer side of the picture in which the background is found
+GROUND_REACH = 0.42  # of the longer side: no stroke is that wide, no shadow's edge that narrow
+COLOUR = 12  # mean distance between the channels from which a picture is coloured
+INK_SHARE = 0.002  # of the picture's pixels that are the darkest ink at least
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """pixels: uint8 (H, W), 0 ground..255 ink at work size. level: what full ink is. noise: the ground's deviation."""
+
+    pixels: Array
+    dark_on_light: bool
+    level: float
+    noise: float
+
+
+def find_ink(pixels: Array) -> Ink:
+    """uint8 (H, W) or (H, W, 3), 0..255 in, its Ink out."""
+    grey = _work_size(pixels if pixels.ndim == 2 else _grey_of_colours(pixels))
+    dark_on_light = _is_dark_on_light(grey)
+    ink = _flattened(grey, dark_on_light)
+    return Ink(ink, dark_on_light, ink_level(ink), _noise(ink))
+
+
+def ink_level(ink: Array) -> float:
+    """How bright full ink is: exceeded by one pixel in five hundred."""
+    counts = np.bincount(ink.ravel(), minlength=256)
+    above = np.cumsum(counts[::-1])
+    return float(255 - int(np.searchsorted(above, INK_SHARE * ink.size)))
+
+
+def _grey_of_colours(pixels: Array) -> Array:
+    """The mixture of the channels in which ink and ground differ most: blue ink is dark in red, yellow in blue."""
+    sample = cv2.resize(pixels, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32)
+    if float(np.abs(sample - sample.mean(axis=2, keepdims=True)).mean()) < COLOUR / 3 and not _has_coloured_ink(sample):
+        grey: Array = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        return grey
+    detail = (sample - cv2.GaussianBlur(sample, (0, 0), 8)).reshape(-1, 3).astype(np.float64)
+    _, vectors = np.linalg.eigh(detail.T @ detail)
+    weights = vectors[:, 2] * (1 if vectors[:, 2].sum() >= 0 else -1)
+    weights /= np.abs(weights).sum()
+    offset = 255 * float(-weights[weights < 0].sum())
+    mixed: Array = cv2.transform(pixels, np.append(weights, offset)[None, :])
+    return mixed.reshape(pixels.shape[:2])
+
+
+def _has_coloured_ink(sample: Array) -> bool:
+    spread = sample.max(axis=2) - sample.min(axis=2)
+    return float(np.percentile(spread, 98) - np.median(spread)) > 3 * COLOUR
+
+
+def _work_size(grey: Array) -> Array:
+    longer = max(grey.shape)
+    if longer > WORK_SIDE:
+        factor, method = WORK_SIDE / longer, cv2.INTER_AREA
+    elif longer < SMALL_SIDE:
+        factor, method = SMALL_SIDE / longer, cv2.INTER_CUBIC
+    else:
+        return grey
+    height, width = grey.shape
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    work: Array = cv2.resize(grey, size, interpolation=method)
+    return work
+
+
+def _is_dark_on_light(grey: Array) -> bool:
+    """Three votes: the border is ground, the ink is the lesser part, and lies far to one side of its surroundings."""
+    small = _ground_size(grey)
+    _, light = cv2.threshold(small, 0, 1, cv2.THRESH_OTSU)
+    rim = max(1, min(small.shape) // 20)
+    inner = light[rim:-rim, rim:-rim]
+    border = (float(light.sum()) - float(inner.sum())) / max(1, light.size - inner.size)
+    detail = small.astype(np.float32) - cv2.GaussianBlur(small, (0, 0), max(small.shape) / 6).astype(np.float32)
+    deviation = float(detail.std()) + 1e-6
+    skew = float(np.clip((detail**3).mean() / deviation**3 / 2, -1, 1))
+    return 2 * (2 * border - 1) + (2 * float(light.mean()) - 1) - skew > 0
+
+
+def _flattened(grey: Array, dark_on_light: bool) -> Array:
+    """The background taken off: found by closing over more than a stroke's width in a small copy, and smoothed."""
+    positive = grey if dark_on_light else cv2.bitwise_not(grey)
+    small = _ground_size(positive)
+    small = cv2.GaussianBlur(small, (0, 0), 0.8)
+    reach = max(3, round(max(small.shape) * GROUND_REACH)) | 1
+    shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    ground = cv2.GaussianBlur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, shape), (0, 0), reach / 6)
+    ground = cv2.resize(ground, positive.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    ink: Array = cv2.subtract(ground, positive)
+    if dark_on_light:  # light falls on paper and ink alike: what counts is their ratio
+        ink = cv2.divide(ink, cv2.max(ground, 64), scale=255)
+    flat: Array = cv2.subtract(ink, float(np.median(ink)))  # the closing lies on the noise's upper side
+    return flat
+
+
+def _ground_size(grey: Array) -> Array:
+    factor = GROUND_SIDE / max(grey.shape)
+    if factor >= 1:
+        return grey
+    height, width = grey.shape
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small: Array = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    return small
+
+
+def _noise(ink: Array) -> float:
+    """The ground's standard deviation from pixel to pixel, by a median that the few strokes do not move."""
+    second = cv2.Laplacian(ink, cv2.CV_16S)
+    return float(np.median(np.abs(second))) / (0.6745 * 20**0.5)

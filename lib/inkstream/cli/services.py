@@ -61,13 +61,13 @@ def down() -> None:
 def status() -> None:
     """Show the embedded services; ends with 0 where all of them run, else with 1."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from inkstream.local.services import external_cassandra, external_kafka, known_services
     from inkstream.settings import load_settings
 
     settings = load_settings()
-    table = Table("service", "state", "pid", "address")
+    table = Table("service", "state", "pid", Column("address", no_wrap=True))
     for path in ("data", "log"):
         table.add_column(path, overflow="fold")
     services = known_services(settings)

@@ -40,6 +40,8 @@ def options(
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    if not debug:  # it logs each attempt to connect; the one sentence that the command ends with says it all
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 def main(argv: list[str] | None = None) -> int:

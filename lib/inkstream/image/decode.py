@@ -57,7 +57,7 @@ _NAMES = {
 
 @cache
 def _silence_libtiff() -> None:
-    """libtiff prints on stderr what it dislikes, and Pillow leaves it at that; the symbols come with Pillow's own library."""
+    """libtiff prints on stderr what it dislikes, and Pillow lets it; its symbols are reached through Pillow's library."""
     library = ctypes.CDLL(Image.core.__file__)
     for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
         if hasattr(library, name):  # not where libtiff is linked in statically: then it prints
@@ -78,6 +78,7 @@ _OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "tiff": _open_tiff,
     "avif": AvifImagePlugin.AvifImageFile,
 }
+_VARIANT_WORDS = ("unknown pixel mode", "unsupported", "not supported")
 _ORIENTATION_TAG = 0x0112
 _MAX_JPEG_SCANS = 200  # a progressive file of thousands of scans, each over all pixels, would take minutes
 
@@ -85,7 +86,7 @@ _MAX_JPEG_SCANS = 200  # a progressive file of thousands of scans, each over all
 class Picture(NamedTuple):
     """A decoded picture.
 
-    pixels: uint8 (H, W) grey or (H, W, 3) RGB, 0..255, upright, perhaps reduced; read-only.
+    pixels: uint8 (H, W) grey or (H, W, 3) RGB, 0..255, upright, perhaps reduced; not to be written to.
     width, height: as a person sees it, before any reduction. format: "png", "jpeg", ...
     """
 
@@ -152,8 +153,11 @@ def _decode_guarded(kind: str, read: Callable[[], Picture]) -> Picture:
     except MemoryError:
         raise Rejected("decode_failed", f"Reading the {_NAMES[kind]} picture took more memory than there is.") from None
     except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
-        cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
-        state = "cut short" if cut else "damaged"
+        message = str(error).lower()
+        if any(words in message for words in _VARIANT_WORDS):
+            reason = f"The {_NAMES[kind]} picture is of a variant that is not read ({error})."
+            raise Rejected("unsupported_format", reason) from error
+        state = "cut short" if "truncated" in message or isinstance(error, EOFError) else "damaged"
         raise Rejected("unreadable", f"The {_NAMES[kind]} picture is {state} and cannot be read.") from error
 
 

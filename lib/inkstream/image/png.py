@@ -30,12 +30,12 @@ class Header(NamedTuple):
 
 
 def read_header(data: bytes) -> Header:
-    """What IHDR says. Raises Rejected (`unreadable`) where it is missing, cut or senseless."""
+    """What IHDR says. Raises Rejected (`unreadable`) where it is missing or cut."""
     try:
         start, width, height, depth, colour, _, _, interlace = _FIRST_CHUNK.unpack_from(data, 8)
     except struct.error:
         raise _cut_short() from None
-    if start != b"\x00\x00\x00\rIHDR" or width == 0 or height == 0:
+    if start != b"\x00\x00\x00\rIHDR":
         raise _damaged()
     return Header(width, height, depth == 8 and interlace == 0 and colour in _PLAIN_COLOURS)
 

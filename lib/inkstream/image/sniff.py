@@ -73,15 +73,16 @@ def sniff(data: bytes) -> str:
     if data[4:8] == b"ftyp":
         return _kind_by_brands(data)
     if _is_cut_signature(data):
-        raise Rejected(
-            "unreadable", f"The file is cut short: only the first {_bytes(len(data))} of a picture are left."
-        )
+        raise _cut_to(len(data))
     raise _not_a_picture(_foreign_kind(data))
 
 
 def _kind_by_brands(data: bytes) -> str:
     """ "avif" or "heic": both live in the same container as MP4 films."""
-    end = min(max(int.from_bytes(data[:4], "big"), 16), _HEAD_BYTES, len(data))
+    stated = min(int.from_bytes(data[:4], "big"), _HEAD_BYTES)
+    if len(data) < max(stated, 12):
+        raise _cut_to(len(data))
+    end = max(stated, 16)
     brands = {data[8:12], *(data[at : at + 4] for at in range(16, end, 4))}
     if brands & _AVIF_BRANDS:
         return "avif"
@@ -95,6 +96,10 @@ def _is_cut_signature(data: bytes) -> bool:
     if len(data) < 12 and data.startswith((b"RIFF", b"\x00\x00\x00")):
         return True
     return (len(data) > 2 or data[0] > 127) and any(signature.startswith(data) for signature, _ in _SIGNATURES)
+
+
+def _cut_to(length: int) -> Rejected:
+    return Rejected("unreadable", f"The file is cut short: {length} bytes of a picture are left.")
 
 
 def _not_a_picture(kind: str | None) -> Rejected:
@@ -135,7 +140,3 @@ def _text_kind(head: bytes) -> str | None:
     if text.startswith(("<!doctype html", "<html", "<head", "<body")):
         return "a web page (HTML)"
     return "an XML document" if text.startswith("<?xml") else "a text file"
-
-
-def _bytes(count: int) -> str:
-    return "byte" if count == 1 else f"{count} bytes"

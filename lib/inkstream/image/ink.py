@@ -38,9 +38,13 @@ def find_ink(pixels: Array) -> Ink:
 
 def ink_level(ink: Array) -> float:
     """How bright full ink is: exceeded by one pixel in five hundred."""
-    counts = np.bincount(ink.ravel(), minlength=256)
-    above = np.cumsum(counts[::-1])
-    return float(255 - int(np.searchsorted(above, INK_SHARE * ink.size)))
+    return float(_quantile(ink, 1 - INK_SHARE))
+
+
+def _quantile(pixels: Array, share: float) -> int:
+    """The least grey level, 0..255, that `share` of the pixels do not exceed."""
+    counts = cv2.calcHist([pixels], [0], None, [256], [0, 256])
+    return int(np.searchsorted(np.cumsum(counts, dtype=np.float64), share * pixels.size))
 
 
 def _grey_of_colours(pixels: Array) -> Array:
@@ -84,7 +88,7 @@ def _is_dark_on_light(grey: Array) -> bool:
     rim = max(1, min(small.shape) // 20)
     inner = light[rim:-rim, rim:-rim]
     border = (float(light.sum()) - float(inner.sum())) / max(1, light.size - inner.size)
-    detail = small.astype(np.float32) - cv2.GaussianBlur(small, (0, 0), max(small.shape) / 6).astype(np.float32)
+    detail = small.astype(np.float32) - _smoothed(small, max(small.shape) // 3).astype(np.float32)
     deviation = float(detail.std()) + 1e-6
     skew = float(np.clip((detail**3).mean() / deviation**3 / 2, -1, 1))
     return 2 * (2 * border - 1) + (2 * float(light.mean()) - 1) - skew > 0
@@ -96,13 +100,13 @@ def _flattened(grey: Array, dark_on_light: bool) -> Array:
     small = _ground_size(positive)
     small = cv2.GaussianBlur(small, (0, 0), 0.8)
     reach = max(3, round(max(small.shape) * GROUND_REACH)) | 1
-    shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    ground = cv2.GaussianBlur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, shape), (0, 0), reach / 6)
+    shape = cv2.getStructuringElement(cv2.MORPH_RECT, (reach, reach))  # a round one takes 30 times as long
+    ground = _smoothed(cv2.morphologyEx(small, cv2.MORPH_CLOSE, shape), reach // 3)
     ground = cv2.resize(ground, positive.shape[::-1], interpolation=cv2.INTER_LINEAR)
     ink: Array = cv2.subtract(ground, positive)
     if dark_on_light:  # light falls on paper and ink alike: what counts is their ratio
         ink = cv2.divide(ink, cv2.max(ground, 64), scale=255)
-    flat: Array = cv2.subtract(ink, float(np.median(ink)))  # the closing lies on the noise's upper side
+    flat: Array = cv2.subtract(ink, float(_quantile(ink, 0.5)))  # the closing lies on the noise's upper side
     return flat
 
 
@@ -116,7 +120,14 @@ def _ground_size(grey: Array) -> Array:
     return small
 
 
+def _smoothed(grey: Array, reach: int) -> Array:
+    """Two box filters: as good as a Gaussian here, and as quick however far they reach."""
+    size = (reach | 1, reach | 1)
+    smooth: Array = cv2.blur(cv2.blur(grey, size), size)
+    return smooth
+
+
 def _noise(ink: Array) -> float:
     """The ground's standard deviation from pixel to pixel, by a median that the few strokes do not move."""
-    second = cv2.Laplacian(ink, cv2.CV_16S)
-    return float(np.median(np.abs(second))) / (0.6745 * 20**0.5)
+    second = cv2.convertScaleAbs(cv2.Laplacian(ink, cv2.CV_16S))
+    return _quantile(second, 0.5) / (0.6745 * 20**0.5)

@@ -11,7 +11,9 @@ import numpy as np
 SURE, POSSIBLE = 0.5, 0.3  # of full ink: strokes begin at the first and go on down to the second
 SPECK = 0.012  # of the main part's longer side squared: smaller ones are dirt
 NEAR = 0.35  # of the main part's longer side: how far a broken stroke's pieces lie apart
-LINE_SPAN = 0.72  # of the picture's side: what runs so far straight on is ruled paper
+LINE_SPAN = 0.9  # of the picture's side: what runs so far straight on is ruled paper
+LINE_BEND = 0.06  # of the other side: how far it may leave its level, tilted or bent
+FAINT_LINE = 0.75  # of full ink: a single line is taken out only where it is fainter than the digit
 FRAME_COVER = 0.75  # of a side: what covers that of three sides is a frame
 
 Array = np.ndarray[Any, Any]
@@ -47,9 +49,9 @@ def stroke_mask(ink: Array, level: float, noise: float) -> Array:
     return mask
 
 
-def without_lines(mask: Array) -> Array:
-    """The mask without lines, upright or level, that run across most of the picture; crossing strokes stay whole."""
-    found = _level_lines(mask) | _level_lines(mask.T).T
+def without_lines(mask: Array, ink: Array, level: float) -> Array:
+    """The mask without lines, upright or level, that run across the whole picture; crossing strokes stay whole."""
+    found = _level_lines(mask, ink, level) | _level_lines(mask.T, ink.T, level).T
     if not found.any():
         return mask
     left = cv2.bitwise_and(mask, cv2.bitwise_not(found))
@@ -58,19 +60,26 @@ def without_lines(mask: Array) -> Array:
     return cv2.bitwise_or(left, cv2.bitwise_and(closed, mask))
 
 
-def _level_lines(mask: Array) -> Array:
-    """Level lines, slightly tilted ones too: long runs, joined over gaps, that span the picture and are thin."""
+def _level_lines(mask: Array, ink: Array, level: float) -> Array:
+    """Level lines, slightly tilted ones too: thin long runs, joined over gaps, that span the picture.
+
+    One alone may be the stem of a 4 that fills the picture: it must be fainter than full ink.
+    """
     height, width = mask.shape
     run = max(9, width // 9)
     mask = np.ascontiguousarray(mask)
     runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
+    if not runs.any():
+        return runs
     joined = cv2.morphologyEx(cv2.dilate(runs, np.ones((3, 1), np.uint8)), cv2.MORPH_CLOSE, np.ones((3, run), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
-    widths, areas = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_AREA]
-    lines = np.zeros(count, np.uint8)
-    lines[(widths >= LINE_SPAN * width) & (areas / np.maximum(widths, 1) < max(6, 0.035 * height))] = 255
-    lines[0] = 0
-    spans: Array = cv2.dilate(lines[labels], np.ones((3, 1), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
+    widths, bends, areas = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_AREA]
+    thin = areas / np.maximum(widths, 1) < max(6, 0.035 * height)
+    is_line = (widths >= LINE_SPAN * width) & (bends <= max(7, LINE_BEND * height)) & thin
+    is_line[0] = False
+    spans: Array = cv2.dilate(np.where(is_line, 255, 0).astype(np.uint8)[labels], np.ones((3, 1), np.uint8))
+    if is_line.sum() == 1 and np.median(ink[(spans > 0) & (mask > 0)]) > FAINT_LINE * level:
+        spans[:] = 0
     return spans
 
 

@@ -105,6 +105,7 @@ class KerasEngine:
     def __init__(self, bundle: Bundle, keras: Path) -> None:
         self.bundle = bundle
         self._model = _load_keras(keras)
+        self._shape = (CHUNK_ROWS, *bundle.input_shape)
 
     def predict(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """As Engine.predict."""

@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from inkstream.errors import ServiceError, SettingError, SetupError
 
 PREFIX = "INKSTREAM_"
 NOT_SETTINGS = {"INKSTREAM_HOME", "INKSTREAM_CONF", "INKSTREAM_DEBUG"}
 ENDPOINTS_FILE = "services.json"
+_ENDPOINT_KEYS = {"kafka": {"bootstrap_servers"}, "cassandra": {"contact_points", "port"}}
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -163,7 +170,21 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, TomlConfigSettingsSource(settings_cls, _toml_file())
+        return env_settings, _SettingsFile(settings_cls, _toml_file())
+
+
+class _SettingsFile(TomlConfigSettingsSource):
+    """conf/inkstream.toml, which may be read by many and shown to anybody: a secret in it is refused."""
+
+    def __call__(self) -> dict[str, Any]:
+        content = super().__call__()
+        for section, values in content.items():
+            if isinstance(values, dict) and "password" in values:
+                raise SettingError(
+                    f"{_toml_file()} has a value for {section}.password; secrets are read from the environment only: "
+                    f"take it out and set {PREFIX}{section.upper()}__PASSWORD"
+                )
+        return content
 
 
 def load_settings() -> Settings:
@@ -177,8 +198,12 @@ def load_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise SettingError(_first_finding(error)) from error
-    except ValueError as error:  # broken TOML, or a variable that holds no JSON where a section is meant
-        raise SettingError(f"{_toml_file()}: {error}") from error
+    except SettingsError as error:
+        raise SettingError(
+            f"A variable that stands for a whole section must hold JSON ({error}); set {PREFIX}<SECTION>__<KEY> instead"
+        ) from error
+    except (ValueError, OSError) as error:  # broken TOML, or a file that may not be read
+        raise SettingError(f"{_toml_file()} cannot be read: {error}") from error
     return _with_embedded_addresses(settings)
 
 
@@ -194,18 +219,22 @@ def _toml_file() -> Path:
 def _refuse_unknown_variables() -> None:
     sections = {name.upper() for name in Settings.model_fields}
     for name in os.environ:
-        if not name.startswith(PREFIX) or name in NOT_SETTINGS:
+        upper = name.upper()  # as pydantic reads them
+        if not upper.startswith(PREFIX) or upper in NOT_SETTINGS:
             continue
-        if name.removeprefix(PREFIX).partition("__")[0] not in sections:
+        if upper.removeprefix(PREFIX).partition("__")[0] not in sections:
             raise SettingError(f"{name} is no setting; known sections: {', '.join(sorted(sections))}")
 
 
 def _first_finding(error: ValidationError) -> str:
     finding = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in finding["loc"])
+    # A mistyped `pasword` holds a secret as well.
+    value = "***" if "pas" in key.lower() else repr(finding["input"])
     if finding["type"] == "extra_forbidden":
-        return f"{key} is no setting (its value: {finding['input']!r}); see conf/inkstream.toml for those that exist"
-    return f"{key} has the value {finding['input']!r}: {finding['msg'].lower()}"
+        return f"{key} is no setting (its value: {value}); see conf/inkstream.toml for those that exist"
+    message = str(finding["msg"])
+    return f"{key} has the value {value}: {message[:1].lower()}{message[1:]}"
 
 
 def _with_embedded_addresses(settings: Settings) -> Settings:
@@ -217,19 +246,21 @@ def _with_embedded_addresses(settings: Settings) -> Settings:
         )
     if not settings.cassandra.contact_points and "cassandra" in endpoints:
         changes["cassandra"] = settings.cassandra.model_copy(
-            update={key: endpoints["cassandra"][key] for key in ("contact_points", "port")}
+            update={key: endpoints["cassandra"][key] for key in _ENDPOINT_KEYS["cassandra"]}
         )
     return settings.model_copy(update=changes)
 
 
 def read_endpoints(settings: Settings) -> dict[str, dict[str, Any]]:
     """The addresses that `up` wrote: {"kafka": {...}, "cassandra": {...}, "spark": {...}}; empty where nothing runs."""
+    file = settings.local.endpoints_file
     try:
-        content: dict[str, dict[str, Any]] = json.loads(settings.local.endpoints_file.read_text())
-    except FileNotFoundError:
+        content: dict[str, dict[str, Any]] = json.loads(file.read_text())
+        for service in content.keys() & _ENDPOINT_KEYS.keys():
+            if missing := _ENDPOINT_KEYS[service] - content[service].keys():
+                raise ValueError(f"{service} lacks {', '.join(missing)}")
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
-        raise SetupError(
-            f"{settings.local.endpoints_file} cannot be read ({error}); `./submit.sh down` clears it"
-        ) from error
+    except (OSError, ValueError, AttributeError) as error:
+        raise SetupError(f"{file} cannot be read ({error}); remove it and run `./submit.sh up` again") from error
     return content

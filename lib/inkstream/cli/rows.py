@@ -14,6 +14,9 @@ from inkstream.errors import SettingError
 
 TABLE_ROWS = 200  # a longer table is not read by anybody: the rest is counted
 TERMINAL = "-"
+FILE_WIDTH = 200  # of the table where no terminal says how wide it is
+FOLDED = {"file", "filename", "reason", "why"}
+SHORTENED = {"model_version": 12}  # letters, in the table only
 STYLES = {"recognised": "green", "uncertain": "yellow", "rejected": "red"}
 
 
@@ -109,12 +112,19 @@ class _TableRows:
         from rich.text import Text
 
         console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = FILE_WIDTH
         table = Table(box=None, pad_edge=False)
         for column in self._columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(column, overflow="fold", no_wrap=column not in FOLDED)
         for row in self._rows:
             style = STYLES.get(row["outcome"], "")
-            table.add_row(*(Text(_cell(row.get(name)), style if name == "outcome" else "") for name in self._columns))
+            table.add_row(
+                *(
+                    Text(_cell(row.get(name))[: SHORTENED.get(name)], style if name == "outcome" else "")
+                    for name in self._columns
+                )
+            )
         if self._rows:
             console.print(table)
         if self._count > len(self._rows):

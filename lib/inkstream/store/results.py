@@ -75,9 +75,14 @@ def _pictures(session: Session, statement: Any, day: date) -> Iterator[list[Any]
     """Yield all rows of one picture after the other, newest picture first."""
     for start in range(BUCKETS_A_DAY - BUCKETS_AN_HOUR, -1, -BUCKETS_AN_HOUR):
         asked = [session.execute_async(statement, (day, start + n)) for n in range(BUCKETS_AN_HOUR)]
-        rows = heapq.merge(*(future.result() for future in asked), key=_newest_first)
+        rows = heapq.merge(*map(_rows, asked), key=_newest_first)
         for _, versions in groupby(rows, key=_newest_first):
             yield list(versions)
+
+
+def _rows(asked: Any) -> Iterator[Any]:
+    # A generator: heapq.merge calls iter() on its last source again, and the driver's ResultSet then repeats a page.
+    yield from asked.result()
 
 
 def _newest_first(row: Any) -> tuple[float, str]:

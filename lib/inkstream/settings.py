@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +41,7 @@ class LocalSettings(Section):
     cassandra_port: int = Field(0, ge=0, le=65535)
     spark_port: int = Field(0, ge=0, le=65535)
 
-    @cached_property
+    @property
     def path(self) -> Path:
         return home() / self.folder
 

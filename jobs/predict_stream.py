@@ -23,7 +23,8 @@ from inkstream.stream.source import open_uploads
 def main(argv: list[str] | None = None) -> int:
     """Read the settings, open the ends, run until stopped (or, with --once, until all is answered)."""
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.DEBUG if arguments.debug else logging.WARNING)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("inkstream").setLevel(_level(arguments))
     try:
         return _stream(arguments, load_settings())
     except Exception as error:
@@ -39,8 +40,8 @@ def _stream(arguments: argparse.Namespace, settings: Settings) -> int:
         sink = Sink(settings, ledger, task, progress.batch_done)
         with keep_warm(spark, task):
             query = run(open_uploads(spark, settings, arguments.start or "earliest"), sink, checkpoint, arguments.once)
-            stop_on_signals(spark, query)
-            follow(query, progress)
+            with stop_on_signals(spark, query):
+                follow(query, progress)
         sink.close()
         spark.stop()
     return 0
@@ -50,6 +51,13 @@ def run(uploads: DataFrame, sink: Sink, checkpoint: str, once: bool) -> Streamin
     """Start the query; with `once` it ends by itself when what the topic held at the start is stored and answered."""
     writer = uploads.writeStream.foreachBatch(sink.store_batch).option("checkpointLocation", checkpoint)
     return (writer.trigger(availableNow=True) if once else writer).start()
+
+
+def _level(arguments: argparse.Namespace) -> int:
+    """A line per micro-batch where no live table shows them."""
+    if arguments.debug:
+        return logging.DEBUG
+    return logging.WARNING if arguments.quiet or sys.stderr.isatty() else logging.INFO
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _MIGRATION = re.compile(r"^-- migration (\d+):.*$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+_STATEMENT_END = re.compile(r";\s*$", re.MULTILINE)
 
 
 def schema_file() -> Path:
@@ -35,7 +36,7 @@ def read_migrations(text: str) -> list[tuple[int, list[str]]]:
     if numbers != list(range(1, len(numbers) + 1)):
         raise SettingError(f"The migrations in {schema_file()} are numbered {numbers}; they must run 1, 2, 3, ...")
     return [
-        (number, [statement.strip() for statement in _COMMENT.sub("", body).split(";") if statement.strip()])
+        (number, [part.strip() for part in _STATEMENT_END.split(_COMMENT.sub("", body)) if part.strip()])
         for number, body in zip(numbers, parts[2::2], strict=True)
     ]
 

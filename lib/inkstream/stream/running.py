@@ -9,12 +9,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
+from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
@@ -82,6 +83,16 @@ class _Stop:
         """Called by the JVM when it was told to end."""
         stop_after_batch(self._query)
 
+    # Hadoop keeps its hooks in a set: py4j asks the Python side for what a Java object inherits.
+    def hashCode(self) -> int:
+        return id(self) & 0x7FFFFFFF
+
+    def equals(self, other: object) -> bool:
+        return self is other
+
+    def toString(self) -> str:
+        return "stop the query between two micro-batches"
+
     class Java:
         implements = ("java.lang.Runnable",)
 
@@ -101,24 +112,26 @@ def stop_after_batch(query: StreamingQuery) -> None:
     query.stop()
 
 
-def stop_on_signals(spark: SparkSession, query: StreamingQuery) -> None:
-    """On SIGTERM or SIGINT (Python's or the JVM's) let the micro-batch end before the query is stopped."""
+@contextmanager
+def stop_on_signals(spark: SparkSession, query: StreamingQuery) -> Iterator[None]:
+    """Inside, a SIGTERM or SIGINT (to Python or to the JVM) lets the micro-batch end, then stops the query."""
     gateway = spark.sparkContext._gateway
-    _start_callbacks(gateway)
+    ensure_callback_server_started(gateway)
     hooks = gateway.jvm.org.apache.hadoop.util.ShutdownHookManager.get()
-    hooks.addShutdownHook(_Stop(query), BEFORE_SPARK)
+    hook = _Stop(query)
+    hooks.addShutdownHook(hook, BEFORE_SPARK)
 
     def stop(*_: Any) -> None:
         threading.Thread(target=stop_after_batch, args=(query,), name="stop", daemon=True).start()
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-
-
-def _start_callbacks(gateway: Any) -> None:
-    from pyspark.java_gateway import ensure_callback_server_started
-
-    ensure_callback_server_started(gateway)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        with suppress(Py4JError):  # the JVM is ending already, and lets go of no hook then
+            hooks.removeShutdownHook(hook)
 
 
 def follow(query: StreamingQuery, progress: Progress) -> None:

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inkstream.errors import SettingError, SetupError
+from inkstream.settings import Settings
+from inkstream.stream.checkpoint import prepare_checkpoint
+
+
+def test_a_spark_path_is_handed_through() -> None:
+    assert prepare_checkpoint(Settings(), "hdfs://name/folder", "") == "hdfs://name/folder"
+
+
+def test_a_folder_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    assert prepare_checkpoint(Settings(), str(folder), "earliest") == folder.as_uri()
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_start_is_refused_where_the_checkpoint_has_its_place(tmp_path: Path) -> None:
+    (tmp_path / "offsets").mkdir()
+    (tmp_path / "offsets" / "0").touch()
+    with pytest.raises(SettingError, match=r"--from has the value 'latest'.*has its place"):
+        prepare_checkpoint(Settings(), str(tmp_path), "latest")
+    assert prepare_checkpoint(Settings(), str(tmp_path), "") == tmp_path.as_uri()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SetupError, match=r"checkpoint folder .*file.* cannot be written"):
+        prepare_checkpoint(Settings(), str(tmp_path / "file" / "below"), "")

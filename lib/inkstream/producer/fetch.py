@@ -66,8 +66,14 @@ class Fetcher:
         Raises:
             NotFetched: with the reason: forbidden, too large, too slow, an error status, no such file, ...
         """
-        if urlsplit(address).scheme == "file":
-            return Fetched(address, _read_file(address, max_bytes))
+        try:
+            if urlsplit(address).scheme == "file":
+                return Fetched(address, _read_file(address, max_bytes))
+            return self._follow(address, max_bytes)
+        except ValueError as error:
+            raise NotFetched(f"it, or where it redirects to, is no address: {error}") from error
+
+    def _follow(self, address: str, max_bytes: int) -> Fetched:
         deadline = time.monotonic() + WHOLE_S
         for _ in range(MAX_REDIRECTS + 1):
             self._ask_robots(address)

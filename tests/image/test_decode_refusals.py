@@ -124,8 +124,6 @@ def test_senseless_png_headers_are_unreadable() -> None:
     good = png_chunk(b"IDAT", zlib.compress(bytes(29 * 28)))
     assert decode(png_of(28, 28, good), LIMITS).pixels.shape == (28, 28)
     for data in (
-        png_of(0, 28, good),
-        png_of(28, 0, good),
         png_of(28, 28, good, depth=3),
         png_of(28, 28, good, colour=5),
         png_of(28, 28),
@@ -135,6 +133,13 @@ def test_senseless_png_headers_are_unreadable() -> None:
         png_of(28, 28, png_chunk(b"CgBI", b"\x50\x00\x20\x02"), good),
     ):
         assert rejection(data).code == "unreadable"
+
+
+def test_a_picture_without_pixels_is_unreadable() -> None:
+    content = png_chunk(b"IDAT", zlib.compress(b""))
+    found = rejection(png_of(0, 28, content))
+    assert (found.code, found.reason) == ("unreadable", "The picture has 0 x 28 pixels: there is nothing to see.")
+    assert rejection(png_of(28, 0, content)).code == "unreadable"
 
 
 def test_texts_and_profiles_that_swell_do_no_harm() -> None:

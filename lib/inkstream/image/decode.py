@@ -27,6 +27,7 @@ from PIL import (
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    _imaging,
 )
 
 from inkstream.errors import Rejected
@@ -57,8 +58,8 @@ _NAMES = {
 
 @cache
 def _silence_libtiff() -> None:
-    """libtiff prints on stderr what it dislikes, and Pillow lets it; its symbols are reached through Pillow's library."""
-    library = ctypes.CDLL(Image.core.__file__)
+    """libtiff prints on stderr what it dislikes, and Pillow lets it; its symbols are found through Pillow's library."""
+    library = ctypes.CDLL(_imaging.__file__)
     for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
         if hasattr(library, name):  # not where libtiff is linked in statically: then it prints
             getattr(library, name)(None)
@@ -122,8 +123,7 @@ def too_large(size_bytes: int, limits: ImageSettings) -> Rejected:
 def _decode_png(data: bytes, limits: ImageSettings, detail: int) -> Picture:
     """A PNG to a Picture. What libspng refuses, Pillow judges: the verdict hangs on the file, not on the way."""
     width, height, plain = png.read_header(data)
-    if width * height > limits.max_pixels:
-        raise _too_many_pixels(width, height, limits)
+    _check_size(width, height, limits)
     if not (plain and png.is_one_sound_idat(data)):
         data, names = png.without_extras(data)
         plain = plain and names.isdisjoint((b"tRNS", b"eXIf"))
@@ -193,12 +193,8 @@ def _check_size(width: int, height: int, limits: ImageSettings) -> None:
     if width < 1 or height < 1:
         raise Rejected("unreadable", f"The picture has {width} x {height} pixels: there is nothing to see.")
     if width * height > limits.max_pixels:
-        raise _too_many_pixels(width, height, limits)
-
-
-def _too_many_pixels(width: int, height: int, limits: ImageSettings) -> Rejected:
-    reason = f"The picture has {width:,} x {height:,} pixels; at most {limits.max_pixels:,} are read."
-    return Rejected("too_many_pixels", reason)
+        reason = f"The picture has {width:,} x {height:,} pixels; at most {limits.max_pixels:,} are read."
+        raise Rejected("too_many_pixels", reason)
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

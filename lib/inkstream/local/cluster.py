@@ -75,6 +75,10 @@ class SparkWorker(EmbeddedService):
         options = ["--host", LOOPBACK, *ports, *share, "--work-dir", str(self.data_folder), self.master.url]
         return [*_java(), "org.apache.spark.deploy.worker.Worker", *options]
 
+    def environment(self) -> dict[str, str]:
+        """Where a worker finds what its executors run; without it, it takes pyspark for a source tree of Spark's."""
+        return {"SPARK_HOME": str(_pyspark()), "SPARK_SCALA_VERSION": "2.12"}
+
     def answers(self) -> bool:
         state = _web_state(self.master.ports["web_port"])
         mine = f"{LOOPBACK}:{self.ports['port']}"
@@ -96,9 +100,13 @@ def recorded_workers(settings: Settings, folder: Path) -> list[SparkWorker]:
     return [SparkWorker(master, number, cores=1) for number in numbers]
 
 
-def _java() -> list[str]:
+def _pyspark() -> Path:
     import pyspark
 
+    return Path(pyspark.__file__).parent
+
+
+def _java() -> list[str]:
     return [
         java_command(),
         f"-Xmx{HEAP}",
@@ -106,7 +114,7 @@ def _java() -> list[str]:
         *(f"--add-opens={name}=ALL-UNNAMED" for name in OPENS),
         "-Djava.net.preferIPv4Stack=true",
         "-cp",
-        str(Path(pyspark.__file__).parent / "jars" / "*"),
+        str(_pyspark() / "jars" / "*"),
     ]
 
 

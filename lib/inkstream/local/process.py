@@ -29,6 +29,9 @@ START_TIME_TOLERANCE_S = 5
 LOG_KEPT_BYTES = 10 << 20
 LAST_LINES = 15
 
+# The processes that this one started, by pid: whichever object ends one must also reap it, or a zombie stays.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
 
 class EmbeddedService:
     """What Kafka, Cassandra and Spark's processes share; a subclass says how to start it and when it is ready.
@@ -45,7 +48,6 @@ class EmbeddedService:
         self.folder = folder
         self.bound = bound
         self.usual = usual
-        self._child: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         record = self._read_record()
@@ -60,6 +62,10 @@ class EmbeddedService:
     def answers(self) -> bool:
         """Whether the service answers a request of its own protocol; asked once its port is open."""
         raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """Variables that the process needs beside this one's own."""
+        return {}
 
     def demanded_ports(self) -> dict[str, int]:
         """The ports that the settings demand, checked to be free."""
@@ -119,19 +125,20 @@ class EmbeddedService:
         command = self.command()
         with self.log_file.open("ab") as log_to:
             self._log_start = log_to.tell()
-            self._child = subprocess.Popen(
+            child = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log_to,
                 stderr=subprocess.STDOUT,
                 cwd=self.data_folder,
-                env={**os.environ, "JAVA_HOME": str(java_home())},
+                env={**os.environ, "JAVA_HOME": str(java_home()), **self.environment()},
                 start_new_session=True,
             )
-        self._write_record(self._child.pid)
+        _children[child.pid] = child
+        self._write_record(child.pid)
         if self.bound:
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", guard.__file__, str(self._child.pid)],
+                [sys.executable, "-I", guard.__file__, str(child.pid)],
                 stdin=subprocess.PIPE,
                 start_new_session=True,
             )
@@ -168,7 +175,7 @@ class EmbeddedService:
                 log.warning("%s did not end within %d s; killing it", self.name, STOP_TIMEOUT_S)
                 process.kill()
                 process.wait(STOP_TIMEOUT_S)
-        self._forget_child()
+        self._reap()
         self.record_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
@@ -177,15 +184,15 @@ class EmbeddedService:
         if process:
             process.kill()
             process.wait(STOP_TIMEOUT_S)
-        self._forget_child()
+        self._reap()
 
     # Inside
 
     def _process(self) -> psutil.Process | None:
-        if self._child:
-            self._child.poll()  # a child that ended would stay a zombie, which has a pid and a start time
         record = self._read_record()
         if "pid" not in record:
+            return None
+        if record["pid"] in _children and _children[record["pid"]].poll() is not None:
             return None
         try:
             process = psutil.Process(record["pid"])
@@ -194,14 +201,15 @@ class EmbeddedService:
         except psutil.NoSuchProcess:
             return None
 
-    def _forget_child(self) -> None:
+    def _reap(self) -> None:
         if self._guard and self._guard.stdin:
             self._guard.kill()
             self._guard.stdin.close()
             self._guard.wait()
-        if self._child:
-            self._child.wait()
-        self._child = self._guard = None
+        self._guard = None
+        child = _children.pop(self._read_record().get("pid", 0), None)
+        if child:
+            child.wait()
 
     def _make_folders(self) -> None:
         try:

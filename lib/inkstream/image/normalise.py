@@ -15,6 +15,7 @@ import numpy as np
 
 from inkstream.errors import Rejected
 from inkstream.image.ink import Ink, find_ink, ink_level
+from inkstream.image.lines import find_lines
 from inkstream.image.parts import Part, find_parts, kept_with, main_part, stroke_mask, without_frames, without_lines
 
 PREPROCESS = "digit28/1"
@@ -26,6 +27,9 @@ THIN, PEN, THICK = 1.9, 2.3, 4.2  # a stroke's width in 28x28: widened from unde
 SOLID = 0.82  # share of its box from which a part as broad as high is a blot
 TWIN_HEIGHT, TWIN_AREA, TWIN_GAP = 0.6, 0.35, 0.08  # beside the main part, of its height, area and height
 MANY_PARTS = 14
+SURE, POSSIBLE = 0.55, (0.3, 0.42, 0.55)  # of full ink: strokes are over the first somewhere, and go on down to these
+DRAWN, GROWTH = 0.47, 1.5  # of full ink: how much larger a digit may be than what of it is so dark
+DARK_LINES = 0.6  # of full ink: darker lines are cut out, fainter ones are left under the threshold
 
 Array = np.ndarray[Any, Any]
 
@@ -84,29 +88,57 @@ def is_prepared(pixels: Array) -> bool:
     )
 
 
-def _digit_mask(ink: Ink) -> tuple[Array, int, bool]:
-    """The mask of the digit, uint8 (H, W) of 0 and 255; how many parts it has; whether ruled lines were taken out."""
-    if ink.level < max(MIN_LEVEL, MIN_LEVEL_NOISES * ink.noise):
+def _digit_mask(ink: Ink) -> tuple[Array, int, int]:
+    """The mask of the digit, uint8 (H, W) of 0 and 255; how many parts it has; how dark ruled lines are (0: none)."""
+    least = max(MIN_LEVEL, MIN_LEVEL_NOISES * ink.noise)
+    if ink.level < least:
         raise Rejected("blank", "Nothing is drawn on the picture.")
-    strokes = stroke_mask(ink.pixels, ink.level, ink.noise)
-    mask = without_lines(strokes)
-    lined = mask is not strokes
-    if lined:  # the lines may have been the darkest ink
-        level = ink_level(cv2.bitwise_and(ink.pixels, cv2.dilate(mask, np.ones((3, 3), np.uint8))))
-        if level < max(MIN_LEVEL, MIN_LEVEL_NOISES * ink.noise):
+    lines, line_level = find_lines(ink.pixels, ink.level)
+    level, dark_lines = ink.level, None
+    if line_level:
+        level = ink_level(cv2.bitwise_and(ink.pixels, cv2.bitwise_not(cv2.dilate(lines, np.ones((5, 5), np.uint8)))))
+        if level < max(least, 0.8 * line_level):
             raise Rejected("blank", "Nothing is drawn between the paper's lines.")
+        if line_level > DARK_LINES * level:
+            line_level, dark_lines = 0.0, lines
+    lowest = max(1.15 * line_level, min(4 * ink.noise, 0.5 * level), 6)
+    for share in POSSIBLE:
+        found = _digit_at(ink.pixels, max(share * level, lowest), max(SURE * level, lowest), dark_lines)
+        strong = cv2.threshold(ink.pixels, DRAWN * level, 255, cv2.THRESH_BINARY)[1]
+        if _longer(found.mask) <= GROWTH * _longer(cv2.bitwise_and(found.mask, strong)):
+            break  # else it runs out into lines or shadows
+    _refuse_several(found.main, found.parts)
+    if len(found.kept) > MANY_PARTS:
+        raise Rejected("no_digit", "What is drawn falls into too many pieces for a digit.")
+    return found.mask, len(found.kept), round(line_level)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    mask: Array
+    main: Part
+    kept: list[Part]
+    parts: list[Part]
+
+
+def _longer(mask: Array) -> int:
+    _, _, width, height = cv2.boundingRect(mask)
+    return max(int(width), int(height))
+
+
+def _digit_at(ink: Array, low: float, high: float, dark_lines: Array | None) -> _Found:
+    mask = stroke_mask(ink, low, high)
+    if dark_lines is not None:
+        mask = without_lines(mask, dark_lines)
     labels, parts = find_parts(mask)
     parts = without_frames(labels, parts)
     if not parts:
         raise Rejected("blank", "Nothing is drawn on the picture.")
     main = main_part(parts, mask.shape)
-    _refuse_several(main, parts)
     kept = kept_with(main, parts)
-    if len(kept) > MANY_PARTS:
-        raise Rejected("no_digit", "What is drawn falls into too many pieces for a digit.")
     chosen = np.zeros(int(labels.max()) + 1, np.uint8)
     chosen[[part.label for part in kept]] = 255
-    return chosen[labels], len(kept), lined
+    return _Found(chosen[labels], main, kept, parts)
 
 
 def _refuse_several(main: Part, parts: list[Part]) -> None:

@@ -250,7 +250,7 @@ def _saved(model: Any) -> bytes:
     """The .keras file, without the optimizer's state, which is two thirds of it."""
     keras = _import_keras()
     with tempfile.TemporaryDirectory() as folder:
-        keras.Model(model.inputs, model.outputs, name=model.name).save(Path(folder) / "model.keras")
+        keras.Model(model.input, model.output, name=model.name).save(Path(folder) / "model.keras")
         return (Path(folder) / "model.keras").read_bytes()
 
 

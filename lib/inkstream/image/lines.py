@@ -1,0 +1,50 @@
+"""Ink in, the ruled and squared paper's lines in it out: how dark they are, and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+SPAN = 0.85  # of the picture's side: what runs so far straight on is ruled paper
+BEND = 0.06  # of the other side: how far it may leave its level, tilted or bent
+THICK = 0.035  # of the other side: lines are thinner
+FAINT = 0.05  # of full ink: lines are darker
+FEW = 3  # fewer lines of one direction count only where they are faint: a frame has two, a large 4 one
+FEW_FAINT = 0.6  # of full ink
+
+Array = np.ndarray[Any, Any]
+
+
+def find_lines(ink: Array, level: float) -> tuple[Array, float]:
+    """uint8 (H, W) ink in; uint8 (H, W) of 0 and 255 where lines run, and how dark they are (0: none), out."""
+    found = _level_lines(ink, level) | _level_lines(np.ascontiguousarray(ink.T), level).T
+    on_lines = ink[found > 0]
+    on_lines = on_lines[on_lines > 0]
+    if not on_lines.size:
+        return found, 0.0
+    own = on_lines[on_lines < 2.5 * np.median(on_lines)]  # the rest is where strokes cross
+    return found, float(np.percentile(own, 95))
+
+
+def _level_lines(ink: Array, level: float) -> Array:
+    """Level lines, slightly tilted ones too: what stays thin when the picture is smeared along them, and spans it."""
+    height, width = ink.shape
+    smeared = cv2.blur(ink, (width // 8 | 1, 1)).astype(np.int16)
+    thin = smeared - cv2.blur(smeared, (1, max(9, height // 16) | 1))
+    candidates = np.where(thin > max(1.5, FAINT * level), 255, 0).astype(np.uint8)
+    run = max(9, width // 9)
+    runs = cv2.morphologyEx(candidates, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
+    if not runs.any():
+        return runs
+    joined = cv2.morphologyEx(cv2.dilate(runs, np.ones((3, 1), np.uint8)), cv2.MORPH_CLOSE, np.ones((3, run), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
+    widths, bends, areas = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_AREA]
+    thin_enough = areas / np.maximum(widths, 1) < max(7, THICK * height)
+    is_line = (widths >= SPAN * width) & (bends <= max(7, BEND * height)) & thin_enough
+    is_line[0] = False
+    lines: Array = np.where(is_line, 255, 0).astype(np.uint8)[labels]
+    if 0 < is_line.sum() < FEW and np.percentile(ink[lines > 0], 75) > FEW_FAINT * level:
+        lines[:] = 0
+    return lines

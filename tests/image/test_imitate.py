@@ -105,6 +105,7 @@ def test_thin_pens_leave_unbroken_lines(seven: np.ndarray) -> None:
         field = distance_field(seven, rng(seed))
         thin, thick = (ink(field, to_page, (280, 280), width) for width in (4.0, 24.0))
         assert (thick >= thin).all()
+        assert thick.sum() > 3 * thin.sum()
         # each row from the seven's bar to its foot has ink
         assert (thin[60:200].max(axis=1) > 0.5).all(), seed
 

@@ -60,10 +60,12 @@ def mnist(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_same_digits_give_the_same_files_under_the_shipped_names(mnist: Path, tmp_path: Path) -> None:
-    first, second = (build_samples(mnist, tmp_path / name) for name in ("first", "second"))
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    assert sorted(path.name for path in first) == [path.name for path in sample_files()]
+def test_any_digits_give_files_of_the_shipped_names_that_can_be_read(mnist: Path, tmp_path: Path) -> None:
+    written = build_samples(mnist, tmp_path / "out")
+    assert sorted(path.name for path in written) == [path.name for path in sample_files()]
+    for path in written:
+        if label_of(path):
+            assert decode(path.read_bytes(), LIMITS).pixels.std() > 2, path.name
 
 
 def test_wrong_folders_are_said_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,11 +97,11 @@ def _over_background(picture: Image.Image, detail: int) -> Pixels:
 
 def _is_light_background(luminance: Pixels, alpha: Pixels) -> bool:
     """Whether the drawing shows on white, by the alpha-weighted luminance of what can be seen."""
-    weights = np.bincount(luminance.ravel(), weights=alpha.ravel(), minlength=256)
-    total = float(weights.sum())
+    weights, levels = alpha.ravel().astype(np.int64), luminance.ravel()
+    total = int(weights.sum())
     if total == 0:
         return True
-    dark = float(weights[:_MIDDLE].sum()) / total
+    dark = int(np.dot(levels < _MIDDLE, weights)) / total
     if total > _OWN_PAPER_COVERAGE * 255 * alpha.size and min(dark, 1 - dark) > _OWN_PAPER_MINORITY:
         return dark < 0.5
-    return float(weights @ np.arange(256)) / total < _MIDDLE
+    return int(np.dot(levels, weights)) / total < _MIDDLE

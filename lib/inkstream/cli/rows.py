@@ -130,7 +130,8 @@ class _TableRows:
         if self._count > len(self._rows):
             console.print(f"... and {self._count - len(self._rows):,} more; --csv FILE writes them all")
         counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(self._outcomes.items()))
-        console.print(f"{self._count:,} pictures" + (f": {counts}" if counts else ""))
+        pictures = "1 picture" if self._count == 1 else f"{self._count:,} pictures"
+        console.print(pictures + (f": {counts}" if counts else ""))
 
 
 def _cell(value: Any) -> str:

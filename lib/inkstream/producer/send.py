@@ -18,11 +18,10 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from inkstream.errors import ServiceError
 from inkstream.producer.pictures import Failure, Items, Picture, content_type_of, too_large
 from inkstream.settings import ImageSettings, KafkaSettings
-from inkstream.store.kafka_client import kafka_client_options, unreachable
+from inkstream.store.kafka_client import build_client
 
 log = logging.getLogger(__name__)
 
-BOOTSTRAP_MS = 8_000
 METADATA_MS = 5_000
 REQUEST_MS = 10_000
 DELIVERY_MS = 30_000
@@ -233,24 +232,20 @@ class _Flight:
 
 @contextmanager
 def _open_producer(kafka: KafkaSettings, image: ImageSettings) -> Iterator[KafkaProducer]:
-    options = kafka_client_options(kafka)
-    try:
-        producer = KafkaProducer(
-            **options,
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=image.max_message_bytes,
-            batch_size=BATCH_BYTES,
-            linger_ms=LINGER_MS,
-            request_timeout_ms=REQUEST_MS,
-            delivery_timeout_ms=DELIVERY_MS,
-            bootstrap_timeout_ms=BOOTSTRAP_MS,
-            max_block_ms=METADATA_MS,
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
-    except (KafkaError, OSError) as error:
-        raise unreachable(kafka, error) from error
+    producer = build_client(
+        KafkaProducer,
+        kafka,
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=image.max_message_bytes,
+        batch_size=BATCH_BYTES,
+        linger_ms=LINGER_MS,
+        request_timeout_ms=REQUEST_MS,
+        delivery_timeout_ms=DELIVERY_MS,
+        max_block_ms=METADATA_MS,
+        allow_auto_create_topics=False,
+        metrics_enabled=False,
+    )
     try:
         _check_topic(producer, kafka)
         yield producer

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
 
 from inkstream.errors import ServiceError, SettingError
 from inkstream.settings import KafkaSettings
+
+BOOTSTRAP_MS = 8_000
+Client = TypeVar("Client")
 
 
 def kafka_client_options(kafka: KafkaSettings) -> dict[str, Any]:
@@ -44,3 +51,25 @@ def unreachable(kafka: KafkaSettings, error: Exception) -> ServiceError:
         f"Kafka cannot be reached at {kafka.bootstrap_servers} ({type(error).__name__}). "
         "Is it running (`./submit.sh status`), and is kafka.bootstrap_servers right?"
     )
+
+
+def build_client(kind: Callable[..., Client], kafka: KafkaSettings, **options: Any) -> Client:
+    """A connected KafkaProducer, KafkaConsumer or KafkaAdminClient, made with the settings' and these options.
+
+    Raises:
+        ServiceError: no broker answers within BOOTSTRAP_MS.
+        SettingError: see kafka_client_options.
+    """
+    connections: list[KafkaNetClient] = []
+
+    def connect(**config: Any) -> KafkaNetClient:
+        connections.append(KafkaNetClient(**config))
+        return connections[-1]
+
+    timeout = {"bootstrap_timeout_ms": BOOTSTRAP_MS}
+    try:
+        return kind(**kafka_client_options(kafka), **timeout, **options, kafka_client=connect)
+    except (KafkaError, OSError) as error:
+        for connection in connections:  # kafka-python leaves its sockets open where the first connection fails
+            connection.close()
+        raise unreachable(kafka, error) from error

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from inkstream.errors import ServiceError
 from inkstream.settings import KafkaSettings, Settings
-from inkstream.store.kafka_client import kafka_client_options, unreachable
+from inkstream.store.kafka_client import build_client
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +61,7 @@ def create_topics(settings: Settings) -> list[str]:
 @contextmanager
 def open_admin(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
     """Yield an admin client; closed on leaving. Raises ServiceError where no broker answers."""
-    try:
-        admin = KafkaAdminClient(**kafka_client_options(kafka), request_timeout_ms=15_000)
-    except (KafkaError, OSError) as error:
-        raise unreachable(kafka, error) from error
+    admin = build_client(KafkaAdminClient, kafka, request_timeout_ms=15_000)
     try:
         yield admin
     finally:

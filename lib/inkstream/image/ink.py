@@ -33,8 +33,8 @@ def find_ink(pixels: Array) -> Ink:
     """uint8 (H, W) or (H, W, 3), 0..255 in, its Ink out."""
     grey = _work_size(pixels if pixels.ndim == 2 else _grey_of_colours(pixels))
     dark_on_light = _is_dark_on_light(grey)
-    ink = _flattened(grey, dark_on_light)
-    return Ink(ink, dark_on_light, ink_level(ink), _noise(ink))
+    ink, spread = _flattened(grey, dark_on_light)
+    return Ink(ink, dark_on_light, ink_level(ink), max(_noise(ink), spread))
 
 
 def ink_level(ink: Array) -> float:
@@ -95,8 +95,11 @@ def _is_dark_on_light(grey: Array) -> bool:
     return 2 * (2 * border - 1) + (2 * float(light.mean()) - 1) - skew > 0
 
 
-def _flattened(grey: Array, dark_on_light: bool) -> Array:
-    """The background taken off: a slope first, then what closing over more than a stroke's width leaves, smoothed."""
+def _flattened(grey: Array, dark_on_light: bool) -> tuple[Array, float]:
+    """The background taken off: a slope first, then what closing over more than a stroke's width leaves, smoothed.
+
+    And how far the ground still deviates, on its lighter side, where no ink is.
+    """
     positive = grey if dark_on_light else cv2.bitwise_not(grey)
     small = cv2.GaussianBlur(_ground_size(positive), (0, 0), 0.8).astype(np.float32)
     slope = _slope(small)
@@ -106,11 +109,11 @@ def _flattened(grey: Array, dark_on_light: bool) -> Array:
     ground = slope + _smoothed(cv2.morphologyEx(small, cv2.MORPH_CLOSE, shape), reach // 3)
     ground = np.clip(ground, 0, 255).astype(np.uint8)
     ground = cv2.resize(ground, positive.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    ink: Array = cv2.subtract(ground, positive)
+    ink = cv2.subtract(ground, positive, dtype=cv2.CV_32F)
     if dark_on_light:  # light falls on paper and ink alike: what counts is their ratio
-        ink = cv2.divide(ink, cv2.max(ground, 64), scale=255)
-    flat: Array = cv2.subtract(ink, float(_quantile(ink, 0.5)))  # the closing lies on the noise's upper side
-    return flat
+        ink *= 255 / cv2.max(ground, 64)
+    lighter, middle = np.quantile(ink[::3, ::3], (0.16, 0.5))  # the closing lies on the noise's upper side
+    return cv2.convertScaleAbs(cv2.max(ink - np.float32(middle), 0)), float(middle - lighter)
 
 
 def _slope(light: Array) -> Array:

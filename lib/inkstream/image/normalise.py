@@ -16,7 +16,16 @@ import numpy as np
 from inkstream.errors import Rejected
 from inkstream.image.ink import Ink, find_ink, ink_level
 from inkstream.image.lines import find_lines
-from inkstream.image.parts import Part, find_parts, kept_with, main_part, stroke_mask, without_frames, without_lines
+from inkstream.image.parts import (
+    Part,
+    find_parts,
+    hangs_in,
+    kept_with,
+    main_part,
+    stroke_mask,
+    without_frames,
+    without_lines,
+)
 
 PREPROCESS = "digit28/1"
 SIDE = 28
@@ -27,6 +36,7 @@ THIN, PEN, THICK = 1.9, 2.3, 4.2  # a stroke's width in 28x28: widened from unde
 SOLID = 0.82  # share of its box from which a part as broad as high is a blot
 TWIN_HEIGHT, TWIN_AREA, TWIN_GAP = 0.6, 0.35, 0.08  # beside the main part, of its height, area and height
 MANY_PARTS = 14
+MIN_SIDE, SLIVER = 5, 12  # pixels; how many times as long as broad a picture may be
 SURE, POSSIBLE = 0.55, (0.3, 0.42, 0.55)  # of full ink: strokes are over the first somewhere, and go on down to these
 DRAWN, GROWTH = 0.47, 1.5  # of full ink: how much larger a digit may be than what of it is so dark
 DARK_LINES = 0.6  # of full ink: darker lines are cut out, fainter ones are left under the threshold
@@ -50,6 +60,7 @@ def normalise(pixels: Array) -> Prepared:
     """
     if pixels.shape == (SIDE, SIDE) and is_prepared(pixels):
         return Prepared(pixels, {"path": "prepared"})
+    _refuse_slivers(pixels.shape)
     ink = find_ink(pixels)
     mask, parts, lines = _digit_mask(ink)
     box = cv2.boundingRect(mask)
@@ -135,10 +146,18 @@ def _digit_at(ink: Array, low: float, high: float, dark_lines: Array | None) -> 
     if not parts:
         raise Rejected("blank", "Nothing is drawn on the picture.")
     main = main_part(parts, mask.shape)
+    if hangs_in(main, mask.shape):
+        raise Rejected("blank", "Nothing is drawn; there is only what hangs in from the picture's edge.")
     kept = kept_with(main, parts)
     chosen = np.zeros(int(labels.max()) + 1, np.uint8)
     chosen[[part.label for part in kept]] = 255
     return _Found(chosen[labels], main, kept, parts)
+
+
+def _refuse_slivers(shape: tuple[int, ...]) -> None:
+    shorter, longer = min(shape[:2]), max(shape[:2])
+    if shorter < MIN_SIDE or longer > SLIVER * shorter:
+        raise Rejected("no_digit", f"The picture is {shape[1]} x {shape[0]} pixels: no digit fits into that.")
 
 
 def _refuse_several(main: Part, parts: list[Part]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 SPECK = 0.012  # of the main part's longer side squared: smaller ones are dirt
 NEAR = 0.35  # of the main part's longer side: how far a broken stroke's pieces lie apart
 CUT, HANGING = 0.1, 0.4  # a part at the edge counts for less; one along the edge by so much of its length for little
+OUTSKIRTS = 0.3  # of the picture's side: what hangs in from the edge and stays within is no digit
 FRAME_COVER, FRAME_SIDES = 0.75, 2.5  # what covers so much of two sides, and so many sides in all, is a frame
 
 Array = np.ndarray[Any, Any]
@@ -81,6 +82,18 @@ def main_part(parts: list[Part], shape: tuple[int, ...]) -> Part:
         return part.longer * part.area**0.5 * cut * (1.2 - max(away_x, away_y))
 
     return max(parts, key=weight)
+
+
+def hangs_in(part: Part, shape: tuple[int, ...]) -> bool:
+    """Whether the part runs along an edge and stays near it: a shadow, a table beside the page, a finger."""
+    height, width = shape
+    near = (
+        part.x + part.width < OUTSKIRTS * width
+        or part.x > (1 - OUTSKIRTS) * width
+        or part.y + part.height < OUTSKIRTS * height
+        or part.y > (1 - OUTSKIRTS) * height
+    )
+    return near and part.contact >= HANGING * part.longer
 
 
 def kept_with(main: Part, parts: list[Part]) -> list[Part]:

@@ -49,9 +49,10 @@ def test_the_labels_beside_it_are_the_claimed_ones(tmp_path: Path, suffix: str) 
     assert [picture.label for picture in _pictures(list(read_idx(path)))] == ["7", "0", "9", "1", "1"]
 
 
-def test_another_number_of_labels_is_a_failure_and_nothing_is_guessed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("labels", [_labels([7, 0]), _labels([1, 2, 3, 4, 5, 6]), _labels([1, 2, 3, 4, 5])[:-1]])
+def test_another_number_of_labels_is_a_failure_and_nothing_is_guessed(tmp_path: Path, labels: bytes) -> None:
     path = _write(tmp_path / "t10k-images-idx3-ubyte", _images(PIXELS))
-    _write(tmp_path / "t10k-labels-idx1-ubyte", _labels([7, 0]))
+    _write(tmp_path / "t10k-labels-idx1-ubyte", labels)
     [failure] = read_idx(path)
     assert isinstance(failure, Failure)
     assert "t10k-labels-idx1-ubyte" in failure.reason

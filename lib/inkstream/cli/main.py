@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
-from inkstream.cli import develop, predict, producer, results, services, stream
+from inkstream.cli import demo, develop, predict, producer, results, services, stream
 from inkstream.errors import InkstreamError
 
 DEBUG_VARIABLE = "INKSTREAM_DEBUG"
@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for commands in (services, producer, stream, predict, results, develop):
+for commands in (demo, services, producer, stream, predict, results, develop):
     commands.register(app)
 
 

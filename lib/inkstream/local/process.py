@@ -78,6 +78,11 @@ class EmbeddedService:
         return self.folder / "data" / self.name
 
     @property
+    def work_folder(self) -> Path:
+        """Where the process is started."""
+        return self.data_folder
+
+    @property
     def log_file(self) -> Path:
         return self.folder / "log" / f"{self.name}.log"
 
@@ -100,6 +105,12 @@ class EmbeddedService:
         if self.is_running():
             return "running"
         return "dead" if self.record_file.exists() else "stopped"
+
+    @property
+    def exit_status(self) -> int | None:
+        """How the process ended; None while it runs, and where another process started it."""
+        child = _children.get(self._read_record().get("pid", 0))
+        return child.poll() if child else None
 
     def is_running(self) -> bool:
         return self._process() is not None
@@ -130,7 +141,7 @@ class EmbeddedService:
                 stdin=subprocess.DEVNULL,
                 stdout=log_to,
                 stderr=subprocess.STDOUT,
-                cwd=self.data_folder,
+                cwd=self.work_folder,
                 env={**os.environ, "JAVA_HOME": str(java_home()), **self.environment()},
                 start_new_session=True,
             )

@@ -18,6 +18,7 @@ from inkstream.local.jars import ensure_jars
 from inkstream.local.kafka import Kafka
 from inkstream.local.ports import LOOPBACK
 from inkstream.local.process import EmbeddedService
+from inkstream.local.stream import Stream
 from inkstream.settings import Settings, read_endpoints
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,8 @@ def down(settings: Settings) -> list[EmbeddedService]:
     with _only_one(folder):
         services = [service for service in known_services(settings) if service.state != "stopped"]
         running = [service for service in services if service.is_running()]
-        _stop(services)
+        _stop([service for service in services if isinstance(service, Stream)])  # before what it works on
+        _stop([service for service in services if not isinstance(service, Stream)])
         settings.local.endpoints_file.unlink(missing_ok=True)
     return running
 
@@ -93,6 +95,7 @@ def known_services(settings: Settings) -> list[EmbeddedService]:
         (kafka, not external_kafka(settings)),
         (cassandra, not external_cassandra(settings)),
         (master, False),
+        (Stream(settings, folder), False),
     ]
     present = [service for service, meant in wanted if meant or service.state != "stopped"]
     return [*present, *recorded_workers(settings, folder)]

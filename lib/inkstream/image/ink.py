@@ -13,6 +13,7 @@ SMALL_SIDE = 112  # shorter ones are enlarged to this
 GROUND_SIDE = 112  # longer side of the picture in which the background is found
 GROUND_REACH = 0.42  # of the longer side: no stroke is that wide, no shadow's edge that narrow
 SLOPE_STEPS = 4
+SPREAD = 8.0  # grey levels: further apart, it is not noise but a ground that was not found, round a digit as large
 COLOUR = 12  # mean distance between the channels from which a picture is coloured
 INK_SHARE = 0.0007  # of the picture's pixels that are the darkest ink at least
 
@@ -34,7 +35,7 @@ def find_ink(pixels: Array) -> Ink:
     grey = _work_size(pixels if pixels.ndim == 2 else _grey_of_colours(pixels))
     dark_on_light = _is_dark_on_light(grey)
     ink, spread = _flattened(grey, dark_on_light)
-    return Ink(ink, dark_on_light, ink_level(ink), max(_noise(ink), spread))
+    return Ink(ink, dark_on_light, ink_level(ink), max(_noise(ink), min(spread, SPREAD)))
 
 
 def ink_level(ink: Array) -> float:
@@ -112,8 +113,16 @@ def _flattened(grey: Array, dark_on_light: bool) -> tuple[Array, float]:
     ink = cv2.subtract(ground, positive, dtype=cv2.CV_32F)
     if dark_on_light:  # light falls on paper and ink alike: what counts is their ratio
         ink *= 255 / cv2.max(ground, 64)
-    lighter, middle = np.quantile(ink[::3, ::3], (0.16, 0.5))  # the closing lies on the noise's upper side
+    lighter, middle = np.quantile(_ground_of(ink[::3, ::3]), (0.16, 0.5))  # the closing lies on the noise's upper side
     return cv2.convertScaleAbs(cv2.max(ink - np.float32(middle), 0)), float(middle - lighter)
+
+
+def _ground_of(ink: Array) -> Array:
+    """float32 (n,): the values that are ground. All of them, unless a digit fills more than half of the picture."""
+    values = ink.ravel()
+    level, _ = cv2.threshold(cv2.convertScaleAbs(cv2.max(ink, 0)), 0, 255, cv2.THRESH_OTSU)
+    below: Array = values[values <= level]
+    return below if len(below) < 0.5 * len(values) else values
 
 
 def _slope(light: Array) -> Array:

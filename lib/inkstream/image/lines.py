@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -11,21 +12,41 @@ SPAN = 0.85  # of the picture's side: what runs so far straight on is ruled pape
 BEND = 0.06  # of the other side: how far it may leave its level, tilted or bent
 THICK = 0.035  # of the other side: lines are thinner
 FAINT = 0.05  # of full ink: lines are darker
+STROKE = 1.3  # of the lines' darkness: what is darker where one runs is a stroke that crosses it
 FEW = 3  # fewer lines of one direction count only where they are faint: a frame has two, a large 4 one
 FEW_FAINT = 0.6  # of full ink
 
 Array = np.ndarray[Any, Any]
 
 
-def find_lines(ink: Array, level: float) -> tuple[Array, float]:
-    """uint8 (H, W) ink in; uint8 (H, W) of 0 and 255 where lines run, and how dark they are (0: none), out."""
-    found = _level_lines(ink, level) | _level_lines(np.ascontiguousarray(ink.T), level).T
-    on_lines = ink[found > 0]
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """mask, crossings: uint8 (H, W) of 0 and 255: where lines run, and where two meet. level: their darkness."""
+
+    mask: Array
+    crossings: Array
+    level: float
+
+
+def find_lines(ink: Array, level: float) -> Lines | None:
+    """uint8 (H, W) ink in; the paper's Lines out, None where it has none."""
+    across, down = _level_lines(ink, level), _level_lines(np.ascontiguousarray(ink.T), level).T
+    mask = cv2.bitwise_or(across, down)
+    on_lines = ink[mask > 0]
     on_lines = on_lines[on_lines > 0]
     if not on_lines.size:
-        return found, 0.0
-    own = on_lines[on_lines < 2.5 * np.median(on_lines)]  # the rest is where strokes cross
-    return found, float(np.percentile(own, 95))
+        return None
+    own = on_lines[on_lines < 2 * np.percentile(on_lines, 75)]  # the rest is where strokes cross
+    return Lines(mask, cv2.bitwise_and(across, down), float(np.percentile(own, 95)))
+
+
+def ink_beside(ink: Array, lines: Lines) -> Array:
+    """uint8 (H, W) ink in; the same without the lines out. The strokes that cross them are darker, and stay."""
+    wide = np.ones((5, 5), np.uint8)
+    ruled = (cv2.dilate(lines.mask, wide) > 0) & (ink < STROKE * lines.level)
+    beside: Array = ink.copy()
+    beside[ruled | (cv2.dilate(lines.crossings, wide) > 0)] = 0
+    return beside
 
 
 def _level_lines(ink: Array, level: float) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from inkstream.errors import Rejected
 from inkstream.image.ink import Ink, find_ink, ink_level
-from inkstream.image.lines import find_lines
+from inkstream.image.lines import find_lines, ink_beside
 from inkstream.image.parts import (
     Part,
     find_parts,
@@ -104,14 +104,14 @@ def _digit_mask(ink: Ink) -> tuple[Array, int, int]:
     least = max(MIN_LEVEL, MIN_LEVEL_NOISES * ink.noise)
     if ink.level < least:
         raise Rejected("blank", "Nothing is drawn on the picture.")
-    lines, line_level = find_lines(ink.pixels, ink.level)
-    level, dark_lines = ink.level, None
-    if line_level:
-        level = ink_level(cv2.bitwise_and(ink.pixels, cv2.bitwise_not(cv2.dilate(lines, np.ones((5, 5), np.uint8)))))
+    lines = find_lines(ink.pixels, ink.level)
+    level, line_level, dark_lines = ink.level, 0.0, None
+    if lines:
+        level, line_level = ink_level(ink_beside(ink.pixels, lines)), lines.level
         if level < max(least, 0.8 * line_level):
             raise Rejected("blank", "Nothing is drawn between the paper's lines.")
         if line_level > DARK_LINES * level:
-            line_level, dark_lines = 0.0, lines
+            line_level, dark_lines = 0.0, lines.mask
     lowest = max(1.15 * line_level, min(4 * ink.noise, 0.5 * level), 6)
     for share in POSSIBLE:
         found = _digit_at(ink.pixels, max(share * level, lowest), max(SURE * level, lowest), dark_lines)
@@ -121,7 +121,7 @@ def _digit_mask(ink: Ink) -> tuple[Array, int, int]:
     _refuse_several(found.main, found.parts)
     if len(found.kept) > MANY_PARTS:
         raise Rejected("no_digit", "What is drawn falls into too many pieces for a digit.")
-    return found.mask, len(found.kept), round(line_level)
+    return found.mask, len(found.kept), round(lines.level) if lines else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 
 from inkstream.errors import Rejected
+from inkstream.image.imitate import imitate_pixels
 from inkstream.image.normalise import normalise
 from inkstream.model.augment import augment
 from inkstream.model.drawn import draw
 
 Array = np.ndarray[Any, Any]
+KINDS = ("canvas", "stylus", "scan", "photo", "board")
 
 
 def prepared_imitations(
@@ -21,21 +23,25 @@ def prepared_imitations(
 ) -> tuple[Array, Array]:
     """uint8 (M, 28, 28) glyphs and int (M,) labels in; at most `count` prepared pictures and their labels out.
 
-    A third are drawn from strokes, the others are glyphs in other pens and sizes. What the normaliser rejects is
-    left out. The same for the same seed.
+    A third are drawn from strokes, a third are glyphs in other pens and sizes, a third imitate whole uploads: paper,
+    boards, light. What the normaliser rejects is left out. The same for the same seed.
     """
     pixels, truths = [], []
     for place in range(count):
         rng = np.random.default_rng((seed, place))
+        row = int(rng.integers(len(glyphs)))
+        label = int(labels[row]) if place % 3 else int(rng.integers(10))
         if place % 3 == 0:
-            label = int(rng.integers(10))
-            picture = draw(label, rng)
+            picture = upload(draw(label, rng), rng)
         else:
-            row = int(rng.integers(len(glyphs)))
-            label = int(labels[row])
-            picture = repenned(augment(glyphs[row : row + 1], rng)[0], rng)
+            glyph = augment(glyphs[row : row + 1], rng)[0]
+            kind = KINDS[rng.integers(len(KINDS))]
+            small = int(rng.integers(120, 300))
+            picture = (
+                upload(repenned(glyph, rng), rng) if place % 3 == 1 else imitate_pixels(glyph, kind, rng, side=small)
+            )
         try:
-            pixels.append(normalise(upload(picture, rng)).pixels)
+            pixels.append(normalise(picture).pixels)
             truths.append(label)
         except Rejected:
             continue

@@ -30,6 +30,7 @@ HELD_BACK = 5000  # pictures of the training set that only calibrate
 GOLDEN_PICTURES = 48
 ENGINES_APART = 1e-4  # what LiteRT's probabilities may differ from Keras's
 EMA_MOMENTUM = 0.998
+UNTOUCHED, UNTOUCHED_IMITATIONS = 0.2, 0.5  # shares that are not augmented: the model is to know MNIST itself too
 WARM_UP = 0.08  # of all steps
 
 
@@ -211,8 +212,9 @@ def _batches(keras: Any, data: TrainingData, classes: int, plan: Plan, size: int
             chosen = pixels[rows].copy()
             if plan.augmented:
                 rng = np.random.default_rng((plan.seed, self.epoch, index))
-                clean = np.flatnonzero((rows < drawn) | (rng.random(len(rows)) < 0.5))
-                chosen[clean] = augment(chosen[clean], rng)
+                as_they_are = np.where(rows < drawn, UNTOUCHED, UNTOUCHED_IMITATIONS)
+                others = np.flatnonzero(rng.random(len(rows)) >= as_they_are)
+                chosen[others] = augment(chosen[others], rng)
             return _floats(chosen), np.eye(classes, dtype=np.float32)[labels[rows]]
 
         def on_epoch_end(self) -> None:

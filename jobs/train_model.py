@@ -68,11 +68,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--imitations", type=int, default=24_000, help="pictures made to look like uploads; 0: none")
+    parser.add_argument("--batch", type=int, default=0, help="pictures a step; default: the recipe's")
     parser.add_argument("--no-augment", action="store_true", help="learn from the pictures as they are")
     options = parser.parse_args(argv)
     console = Console()
     data = read_data(options.data, options.imitations, options.seed, console)
-    plan = Plan(options.recipe, options.epochs, options.seed, not options.no_augment)
+    plan = Plan(options.recipe, options.epochs, options.seed, not options.no_augment, options.batch)
     bundle = run(data, plan, options.out, console)
     test = bundle.metrics["test"]
     console.print(

@@ -34,8 +34,8 @@ def choose_threshold(probabilities: Array, labels: Array) -> float:
     most = float(np.quantile(confidence, UNCERTAIN_SHARE))
     if not len(mistakes):
         return round(most, 4)
-    caught = float(np.nextafter(mistakes[int(np.ceil(MISTAKES_CAUGHT * len(mistakes))) - 1], np.float32(1)))
-    return round(min(caught, most), 4)
+    caught = float(mistakes[int(np.ceil(MISTAKES_CAUGHT * len(mistakes))) - 1])
+    return round(min(caught + 1e-4, most), 4)
 
 
 def log_loss(probabilities: Array, labels: Array) -> float:

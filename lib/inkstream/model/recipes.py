@@ -8,6 +8,8 @@ from typing import Any
 
 from inkstream.errors import SettingError
 
+BATCH_MEMORY = 0.95  # of the batch statistics: Keras's 0.99 needs more steps than a small training has
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -38,11 +40,11 @@ def build_cnn(input_shape: tuple[int, ...], classes: int) -> Any:
 
     def conv(x: Any, filters: int, kernel: int, strides: int = 1) -> Any:
         x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False)(x)
-        return layers.ReLU()(layers.BatchNormalization()(x))
+        return layers.ReLU()(layers.BatchNormalization(momentum=BATCH_MEMORY)(x))
 
     def separable(x: Any, filters: int, strides: int = 1) -> Any:
         depthwise = layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False)(x)
-        return conv(layers.ReLU()(layers.BatchNormalization()(depthwise)), filters, 1)
+        return conv(layers.ReLU()(layers.BatchNormalization(momentum=BATCH_MEMORY)(depthwise)), filters, 1)
 
     inputs = Input(input_shape)
     x = inputs if len(input_shape) == 3 else layers.Reshape((*input_shape, 1))(inputs)

@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 HELD_BACK = 5000  # pictures of the training set that only calibrate
 GOLDEN_PICTURES = 48
 ENGINES_APART = 1e-4  # what LiteRT's probabilities may differ from Keras's
-EMA_MOMENTUM = 0.998
+EMA_MOMENTUM, EMA_SPAN = 0.998, 0.1  # the weights' moving average, over a tenth of the steps at most
 UNTOUCHED, UNTOUCHED_IMITATIONS = 0.2, 0.5  # shares that are not augmented: the model is to know MNIST itself too
 WARM_UP = 0.08  # of all steps
 
@@ -60,12 +60,13 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train."""
+    """How to train. `batch`: pictures a step; 0: as many as the recipe says."""
 
     recipe: str = "cnn"
     epochs: int = 20
     seed: int = 1
     augmented: bool = True
+    batch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +170,17 @@ def _fit(data: TrainingData, classes: int, plan: Plan, on_step: Callable[[Step],
     recipe = recipe_named(plan.recipe)
     keras.utils.set_random_seed(plan.seed)
     model = recipe.build(data.train.pixels.shape[1:], classes)
-    batches = _batches(keras, data, classes, plan, recipe.batch)
+    batches = _batches(keras, data, classes, plan, plan.batch or recipe.batch)
     steps = plan.epochs * len(batches)
     rate = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20, steps, 1e-3, warmup_target=recipe.learning_rate, warmup_steps=int(WARM_UP * steps)
     )
     model.compile(
         optimizer=keras.optimizers.AdamW(
-            rate, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=EMA_MOMENTUM
+            rate,
+            weight_decay=recipe.weight_decay,
+            use_ema=True,
+            ema_momentum=min(EMA_MOMENTUM, 1 - 1 / (EMA_SPAN * steps)),
         ),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
@@ -270,6 +274,7 @@ def _import_keras() -> Any:
         import keras
     except ImportError as error:
         raise SetupError("TensorFlow is not installed; `./submit.sh train` installs it on its first use") from error
+    keras.utils.disable_interactive_logging()  # the conversion prints every tensor's name
     return keras
 
 
@@ -294,6 +299,7 @@ def _recorded(data: TrainingData, plan: Plan) -> dict[str, Any]:
         "epochs": plan.epochs,
         "seed": plan.seed,
         "augmented": plan.augmented,
+        "batch": plan.batch or recipe_named(plan.recipe).batch,
         "pictures": len(data.train),
         "imitations": len(data.extra) if data.extra else 0,
         "data_sha256": digest.hexdigest(),

@@ -1,0 +1,121 @@
+"""Training pictures, and a whole training made small. What the shipped bundle reached stands in its metrics."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inkstream.errors import BundleError, SettingError
+from inkstream.image.normalise import is_prepared, normalise
+from inkstream.model.augment import augment
+from inkstream.model.bundle import check_golden, load_bundle, shipped_bundle
+from inkstream.model.drawn import WAYS, draw
+from inkstream.model.engine import open_engine
+from inkstream.model.imitations import prepared_imitations
+from inkstream.model.recipes import recipe_named
+from inkstream.model.training import Labelled, Plan, Step, TrainingData, split_held, train_bundle
+from inkstream.settings import home
+
+Array = np.ndarray[Any, Any]
+needs_tensorflow = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed (the train extra)"
+)
+
+
+def golden() -> tuple[Array, Array]:
+    kept = load_bundle(shipped_bundle()).golden
+    assert kept is not None
+    return kept.pixels, kept.probabilities.argmax(axis=1)
+
+
+def drawings(count: int, seed: int) -> Labelled:
+    """Prepared pictures of 0, 1 and 2, drawn from strokes."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, count)
+    return Labelled(np.stack([normalise(draw(int(label), rng)).pixels for label in labels]), labels)
+
+
+def test_augmented_pictures_are_the_same_for_the_same_seed_and_other_than_before() -> None:
+    pixels, _ = golden()
+    before = pixels.copy()
+    one, same, other = (augment(pixels, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert (one.shape, one.dtype) == (pixels.shape, np.uint8)
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert np.array_equal(pixels, before)
+
+
+def test_most_augmented_pictures_are_still_read() -> None:
+    pixels, labels = golden()
+    answers = open_engine(load_bundle(shipped_bundle())).predict(augment(pixels, np.random.default_rng(3)))
+    assert (answers.argmax(axis=1) == labels).mean() >= 0.9
+
+
+@pytest.mark.parametrize("digit", sorted(WAYS))
+def test_every_way_of_drawing_a_digit_is_read(digit: int) -> None:
+    engine = open_engine(load_bundle(shipped_bundle()))
+    rng = np.random.default_rng(digit)
+    pictures = np.stack([normalise(draw(digit, rng)).pixels for _ in range(30)])
+    assert all(is_prepared(picture) for picture in pictures)
+    assert (engine.predict(pictures).argmax(axis=1) == digit).mean() >= 0.9
+
+
+def test_imitations_are_prepared_repeatable_and_labelled() -> None:
+    pixels, labels = golden()
+    made: list[int] = []
+    one, truths = prepared_imitations(pixels, labels, 60, 5, made.append)
+    same, _ = prepared_imitations(pixels, labels, 60, 5, lambda _: None)
+    assert np.array_equal(one, same)
+    assert made == list(range(1, 61))
+    assert len(one) >= 57
+    answers = open_engine(load_bundle(shipped_bundle())).predict(one)
+    assert (answers.argmax(axis=1) == truths).mean() >= 0.85
+
+
+def test_held_back_pictures_are_not_learnt_from() -> None:
+    everything = Labelled(np.arange(200 * 784, dtype=np.uint32).reshape(200, 28, 28), np.arange(200))
+    learnt, held = split_held(everything, 1)
+    assert (len(learnt), len(held)) == (180, 20)
+    assert sorted([*learnt.labels, *held.labels]) == list(range(200))
+    assert np.array_equal(split_held(everything, 1)[1].labels, held.labels)
+
+
+def test_an_unknown_recipe_is_named() -> None:
+    with pytest.raises(SettingError, match=r"'soup'.*cnn"):
+        recipe_named("soup")
+
+
+@needs_tensorflow
+@pytest.mark.filterwarnings("ignore")
+def test_a_small_training_ends_with_a_bundle_that_knows_its_digits(tmp_path: Path) -> None:
+    learnt, held, test = drawings(1000, 1), drawings(150, 2), drawings(100, 3)
+    steps: list[Step] = []
+    bundle = train_bundle(
+        TrainingData(learnt, held, test, drawings(40, 4)),
+        ["0", "1", "2"],
+        Plan(epochs=4, seed=3, augmented=False, batch=16),
+        tmp_path / "bundle",
+        steps.append,
+    )
+    assert bundle.metrics["test"]["accuracy"] >= 0.9
+    assert bundle.recipe["imitations"] == 40
+    assert check_golden(bundle, open_engine(bundle)) == 48
+    assert steps[-1].epoch == 3
+    assert steps[-1].held_accuracy is not None
+    with pytest.raises(BundleError, match="immutable"):
+        train_bundle(TrainingData(learnt, held, test), ["0", "1", "2"], Plan(), tmp_path / "bundle", steps.append)
+
+
+def test_the_job_names_a_folder_without_pictures(tmp_path: Path) -> None:
+    sys.path.insert(0, str(home() / "jobs"))
+    try:
+        import train_model
+    finally:
+        sys.path.pop(0)
+    with pytest.raises(SettingError, match="train-images"):
+        train_model.main(["--data", str(tmp_path), "--out", str(tmp_path / "bundle")])

@@ -93,7 +93,7 @@ def _is_dark_on_light(grey: Array) -> bool:
     detail = small.astype(np.float32) - _smoothed(small, max(small.shape) // 3).astype(np.float32)
     deviation = float(detail.std()) + 1e-6
     skew = float(np.clip((detail**3).mean() / deviation**3 / 2, -1, 1))
-    return 2 * (2 * border - 1) + (2 * float(light.mean()) - 1) - skew > 0
+    return bool(2 * (2 * border - 1) + (2 * float(light.mean()) - 1) - skew > 0)
 
 
 def _flattened(grey: Array, dark_on_light: bool) -> tuple[Array, float]:

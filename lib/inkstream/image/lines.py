@@ -56,7 +56,7 @@ def _level_lines(ink: Array, level: float) -> Array:
     thin = smeared - cv2.blur(smeared, (1, max(9, height // 16) | 1))
     candidates = np.where(thin > max(1.5, FAINT * level), 255, 0).astype(np.uint8)
     run = max(9, width // 9)
-    runs = cv2.morphologyEx(candidates, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
+    runs: Array = cv2.morphologyEx(candidates, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
     if not runs.any():
         return runs
     joined = cv2.morphologyEx(cv2.dilate(runs, np.ones((3, 1), np.uint8)), cv2.MORPH_CLOSE, np.ones((3, run), np.uint8))

@@ -54,7 +54,8 @@ def without_lines(mask: Array, lines: Array) -> Array:
     left = cv2.bitwise_and(mask, cv2.bitwise_not(cv2.dilate(lines, np.ones((3, 3), np.uint8))))
     thick = max(5, round(max(mask.shape) / 40)) | 1
     closed = cv2.morphologyEx(left, cv2.MORPH_CLOSE, np.ones((thick, thick), np.uint8))
-    return cv2.bitwise_or(left, cv2.bitwise_and(closed, mask))
+    whole: Array = cv2.bitwise_or(left, cv2.bitwise_and(closed, mask))
+    return whole
 
 
 def find_parts(mask: Array) -> tuple[Array, list[Part]]:
@@ -62,7 +63,10 @@ def find_parts(mask: Array) -> tuple[Array, list[Part]]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     edge = np.concatenate([labels[1], labels[-2], labels[:, 1], labels[:, -2]])
     contacts = np.bincount(edge, minlength=count)
-    parts = [Part(label, *map(int, stats[label]), int(contacts[label])) for label in range(1, count)]
+    parts = []
+    for label in range(1, count):
+        x, y, width, height, area = (int(n) for n in stats[label])
+        parts.append(Part(label, x, y, width, height, area, int(contacts[label])))
     return labels, sorted(parts, key=lambda part: -part.area)
 
 
@@ -79,7 +83,7 @@ def main_part(parts: list[Part], shape: tuple[int, ...]) -> Part:
         away_x = abs(part.x + part.width / 2 - width / 2) / width
         away_y = abs(part.y + part.height / 2 - height / 2) / height
         cut = 1.0 if not part.at_edge else CUT if part.contact < HANGING * part.longer else CUT / 10
-        return part.longer * part.area**0.5 * cut * (1.2 - max(away_x, away_y))
+        return part.longer * float(part.area**0.5) * cut * (1.2 - max(away_x, away_y))
 
     return max(parts, key=weight)
 

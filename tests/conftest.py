@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from inkstream.local.jars import spark_class_path
 from inkstream.local.java import java_home
 from inkstream.local.services import RunningServices, running_services
-from inkstream.settings import Settings, load_settings
+from inkstream.settings import Settings, home, load_settings
 
 SettingsFactory = Callable[[], Settings]
 
@@ -50,22 +50,31 @@ def settings(services: SettingsFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
-    """A local Spark with two threads, the Kafka source and the Cassandra connector."""
+def spark(embedded: RunningServices) -> Iterator[SparkSession]:
+    """A local Spark with two threads and the jobs' own configuration; it ends before the services do."""
     os.environ["JAVA_HOME"] = str(java_home())
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    class_path = spark_class_path(load_settings())
-    session = (
-        SparkSession.builder.master("local[2]")
-        .appName("tests")
-        .config("spark.driver.extraClassPath", class_path)
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.sql.shuffle.partitions", 1)
-        .config("spark.sql.extensions", "com.datastax.spark.connector.CassandraSparkExtensions")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.ui.enabled", "false")
-        .getOrCreate()
-    )
+    builder = SparkSession.builder.master("local[2]").appName("tests")
+    for key, value in {**_defaults(), **_for_tests()}.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
     yield session
     session.stop()
+
+
+def _defaults() -> dict[str, str]:
+    """conf/spark-defaults.conf, as spark-submit reads it."""
+    lines = (home() / "conf" / "spark-defaults.conf").read_text().splitlines()
+    return dict(line.split(None, 1) for line in lines if line and not line.startswith("#"))
+
+
+def _for_tests() -> dict[str, str]:
+    log = home() / "conf" / "log4j2-spark.properties"
+    return {
+        "spark.driver.extraClassPath": spark_class_path(load_settings()),
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log.as_uri()}",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.ui.enabled": "false",
+    }

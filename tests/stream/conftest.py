@@ -1,0 +1,118 @@
+"""A pipeline of one test: topics, tables, a stream that can be drained, and what came out of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cassandra.cluster import Session
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+
+from inkstream.records import decode_answer
+from inkstream.settings import Settings
+from inkstream.spark import cassandra_conf
+from inkstream.store.kafka_client import kafka_client_options
+from inkstream.store.schema import apply_schema
+from inkstream.store.session import open_session
+from inkstream.store.topics import create_topics
+from inkstream.stream.arrivals import Ledger
+from inkstream.stream.running import broadcast_task
+from inkstream.stream.sink import BatchReport, Sink
+from inkstream.stream.source import open_uploads
+from jobs.predict_stream import run
+
+Message = tuple[bytes | None, bytes | None, dict[str, str]]  # key, value, headers
+
+
+@dataclass
+class Pipeline:
+    """Real Kafka, Spark and Cassandra behind a few verbs."""
+
+    spark: SparkSession
+    settings: Settings
+    session: Session
+    folder: Path
+    reports: list[BatchReport] = field(default_factory=list)
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Send and wait for the acknowledgements, in order."""
+        options = kafka_client_options(self.settings.kafka)
+        producer = KafkaProducer(**options, acks="all", max_request_size=self.settings.image.max_copy_bytes)
+        for key, value, headers in messages:
+            pairs = [(name, text.encode()) for name, text in headers.items()]
+            producer.send(self.settings.kafka.uploaded, value=value, key=key, headers=pairs)
+        producer.flush(30)
+        producer.close()
+
+    def sink(self) -> Sink:
+        task = broadcast_task(self.spark, self.settings)
+        return Sink(self.settings, Ledger(self.session), task, self.reports.append)
+
+    def drain(self, checkpoint: str = "checkpoint") -> None:
+        """Answer all that the topic holds now."""
+        sink = self.sink()
+        place = (self.folder / checkpoint).as_uri()
+        run(open_uploads(self.spark, self.settings, "earliest"), sink, place, once=True).awaitTermination()
+        sink.close()
+
+    def rows(self, table: str, columns: str = "*") -> list[Any]:
+        return list(self.session.execute(f"SELECT {columns} FROM {table}"))
+
+    def messages(self, topic: str) -> list[Any]:
+        """Everything in a topic."""
+        consumer = KafkaConsumer(
+            **kafka_client_options(self.settings.kafka), max_partition_fetch_bytes=self.settings.image.max_copy_bytes
+        )
+        places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+        consumer.assign(places)
+        consumer.seek_to_beginning(*places)
+        expected = sum(consumer.end_offsets(places).values())
+        found: list[Any] = []
+        give_up = time.monotonic() + 30
+        while len(found) < expected and time.monotonic() < give_up:
+            for batch in consumer.poll(timeout_ms=500).values():
+                found += batch
+        consumer.close()
+        return found
+
+    def answers(self) -> list[dict[str, Any]]:
+        return [decode_answer(message.value) for message in self.messages(self.settings.kafka.predicted)]
+
+    def count(self) -> Counter[str]:
+        """Rows by table, and answers."""
+        counted = Counter({table: len(self.rows(table, "image_id")) for table in TABLES})
+        counted["answers"] = len(self.messages(self.settings.kafka.predicted))
+        return counted
+
+
+TABLES = ("images", "predictions", "predictions_by_day")
+
+
+def await_keyspace(spark: SparkSession, keyspace: str) -> None:
+    """The connector's session is open from an earlier test, and hears of new keyspaces a second later."""
+    options = {"keyspace": keyspace, "table": "predictions_by_day"}
+    for _ in range(100):
+        try:
+            spark.read.format("org.apache.spark.sql.cassandra").options(**options).load()
+            return
+        except AnalysisException:
+            time.sleep(0.1)
+    raise TimeoutError(keyspace)
+
+
+@pytest.fixture
+def pipeline(spark: SparkSession, settings: Settings, tmp_path: Path) -> Iterator[Pipeline]:
+    create_topics(settings)
+    apply_schema(settings)
+    for key, value in cassandra_conf(settings).items():
+        spark.conf.set(key, value)
+    await_keyspace(spark, settings.cassandra.keyspace)
+    with open_session(settings.cassandra) as session:
+        yield Pipeline(spark, settings, session, tmp_path)

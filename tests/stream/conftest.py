@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cassandra.cluster import Session
+from jobs.predict_stream import run
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
@@ -26,7 +27,6 @@ from inkstream.stream.arrivals import Ledger
 from inkstream.stream.running import broadcast_task
 from inkstream.stream.sink import BatchReport, Sink
 from inkstream.stream.source import open_uploads
-from jobs.predict_stream import run
 
 Message = tuple[bytes | None, bytes | None, dict[str, str]]  # key, value, headers
 

@@ -6,12 +6,12 @@ import hashlib
 from datetime import datetime, timezone
 from pathlib import Path
 
-import inkstream
 import pytest
+from tests.stream.conftest import TABLES, Pipeline
 
+import inkstream
 from inkstream.records import INLINE_BYTES, bucket_of, decode_answer, write_time_us
 from inkstream.stream.source import SMALL_BYTES
-from tests.stream.conftest import TABLES, Pipeline
 
 pytestmark = pytest.mark.services
 

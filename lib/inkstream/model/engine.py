@@ -6,7 +6,10 @@ A row's answer does not depend on the rows beside it: the same bits whatever the
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,12 +77,14 @@ class _Interpreter:
 
         what = f"the LiteRT model of bundle {bundle.version[:12]}"
         try:
-            self._interpreter = Interpreter(model_content=bundle.tflite, num_threads=1)
+            with _quiet_stderr():
+                self._interpreter = Interpreter(model_content=bundle.tflite, num_threads=1)
             self._input = self._interpreter.get_input_details()[0]["index"]
             self._output = self._interpreter.get_output_details()[0]["index"]
             shape = tuple(int(n) for n in self._interpreter.get_input_details()[0]["shape"][1:])
             self._interpreter.resize_tensor_input(self._input, (rows, *shape))
-            self._interpreter.allocate_tensors()
+            with _quiet_stderr():
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, IndexError) as error:
             raise BundleError(f"{what} cannot be loaded: {error}") from error
         classes = int(self._interpreter.get_output_details()[0]["shape"][-1])
@@ -97,6 +102,20 @@ class _Interpreter:
         self._interpreter.set_tensor(self._input, self._buffer.reshape(self._shape))
         self._interpreter.invoke()
         logits[:] = self._interpreter.get_tensor(self._output)[: len(pixels)]
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """LiteRT announces its delegate on file descriptor 2, from C++ and without a switch; its errors are raised."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class KerasEngine:

@@ -98,20 +98,30 @@ def build_cards(files: Iterable[Path] | None = None) -> list[Card]:
     return [Card(sample, sample.image_id) for turn in turns for sample in turn if sample is not None]
 
 
+def warm_up(cards: Sequence[Card]) -> Sequence[Card]:
+    """The leading cards, one of each kind: what is sent first, and wakes every part of a stream that has just begun."""
+    kinds: set[str] = set()
+    for number, card in enumerate(cards):
+        if card.sample.kind in kinds:
+            return cards[:number]
+        kinds.add(card.sample.kind)
+    return cards
+
+
 @dataclass(frozen=True)
 class Summary:
     """kinds: kind -> verdict -> number of pictures. reasons: code -> sentence -> names of the pictures."""
 
     kinds: dict[str, dict[str, int]]
     reasons: dict[str, dict[str, list[str]]]
-    usual_seconds: float | None  # the median, without the first one, which waited for Spark to start
+    usual_seconds: float | None  # the median, without those of the warm-up, which waited for Spark to start
 
     def total(self, verdict: str) -> int:
         return sum(kind[verdict] for kind in self.kinds.values())
 
 
 def summarise(cards: Sequence[Card]) -> Summary:
-    """The answered cards, counted; the first card is the one that was sent first."""
+    """The answered cards, counted; in the order in which they were sent."""
     kinds: dict[str, dict[str, int]] = {}
     reasons: dict[str, dict[str, list[str]]] = {}
     for card in cards:
@@ -122,5 +132,5 @@ def summarise(cards: Sequence[Card]) -> Summary:
             code = card.answer["reason_code"]
             sentence = card.answer["reason"] or REASON_CODES.get(code, "")
             reasons.setdefault(code, {}).setdefault(sentence, []).append(card.sample.name)
-    times = [card.seconds for card in cards[1:] if card.seconds is not None]
+    times = [card.seconds for card in cards[len(warm_up(cards)) :] if card.seconds is not None]
     return Summary(dict(sorted(kinds.items())), dict(sorted(reasons.items())), median(times) if times else None)

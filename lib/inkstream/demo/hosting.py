@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from inkstream.demo.screen import Screen
 from inkstream.errors import SetupError
@@ -15,6 +16,14 @@ from inkstream.local.jars import ensure_jars
 from inkstream.local.services import down, external_cassandra, external_kafka, known_services, running_services, up
 from inkstream.local.stream import Stream
 from inkstream.settings import Settings
+
+
+class DemoStream(NamedTuple):
+    """The stream that answers the demo. `is_new`: Spark starts only now."""
+
+    job: Stream
+    is_new: bool
+
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -107,7 +116,7 @@ def _kept(settings: Settings, missing: Sequence[str], screen: Screen) -> Iterato
 
 
 @contextmanager
-def demo_stream(settings: Settings, screen: Screen, *, keep: bool) -> Iterator[Stream]:
+def demo_stream(settings: Settings, screen: Screen, *, keep: bool) -> Iterator[DemoStream]:
     """Yield the stream that answers: one that an earlier `demo --keep` left, else a new one.
 
     A new one ends with the block; with `keep` only where the block fails. Raises as Stream.launch.
@@ -115,11 +124,11 @@ def demo_stream(settings: Settings, screen: Screen, *, keep: bool) -> Iterator[S
     stream = Stream(settings, settings.local.path, bound=not keep)
     if stream.is_running():
         screen.done("The stream runs already")
-        yield stream
+        yield DemoStream(stream, is_new=False)
         return
     stream.launch()
     try:
-        yield stream
+        yield DemoStream(stream, is_new=True)
     except BaseException:
         _stop(stream, screen)
         raise

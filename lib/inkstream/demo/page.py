@@ -25,13 +25,13 @@ THUMBNAIL_SIDE = 240  # pixels; shown at half of it, so that fine screens have s
 THUMBNAIL_QUALITY = 75
 TEMPLATE = "page.html"
 KINDS = {
-    "clean": "MNIST's test digits as they are",
+    "photo": "photographs of paper",
+    "board": "photographs of boards",
+    "scan": "scanned sheets",
     "canvas": "drawn on a screen",
     "alpha": "drawn on a transparent ground",
     "stylus": "written with a stylus",
-    "scan": "scanned sheets",
-    "photo": "photographs of paper",
-    "board": "photographs of boards",
+    "clean": "MNIST's test digits as they are",
     "broken": "to be rejected: damaged, empty, or no picture at all",
 }
 
@@ -76,6 +76,7 @@ def render_page(cards: Sequence[Card], summary: Summary, check: Check, limits: I
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -96,7 +97,7 @@ def _tile(card: Card, answer: dict[str, Any], prepared: Mapping[str, bytes], lim
     pixels = prepared.get(card.image_id)
     thumbnail, tiny = _thumbnail(card.sample.content, limits)
     return Tile(
-        name=printable(card.sample.name),
+        name=card.sample.name,
         verdict=card.verdict,
         expected=card.as_expected,
         truth=card.sample.truth or "none",
@@ -108,7 +109,7 @@ def _tile(card: Card, answer: dict[str, Any], prepared: Mapping[str, bytes], lim
         tiny=tiny,
         prepared=_prepared(pixels) if pixels else None,
         reason_code=answer["reason_code"] or "",
-        reason=printable(answer["reason"] or ""),
+        reason=answer["reason"] or "",
     )
 
 

@@ -9,15 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from inkstream.demo.cards import SOURCE, VERDICTS, Card, Summary, build_cards, summarise
+from inkstream.demo.cards import SOURCE, VERDICTS, Card, Summary, build_cards, summarise, warm_up
 from inkstream.demo.checking import Check, check_cards
 from inkstream.demo.following import Follower, open_follower
-from inkstream.demo.hosting import demo_services, demo_stream, only_one, stopped_by_signals
+from inkstream.demo.hosting import DemoStream, demo_services, demo_stream, only_one, stopped_by_signals
 from inkstream.demo.page import write_page
 from inkstream.demo.place import check_place, read_checkpoint
 from inkstream.demo.screen import Screen
 from inkstream.errors import ServiceError
-from inkstream.local.stream import Stream
 from inkstream.producer.send import Pace, Sent, send_pictures
 from inkstream.settings import Settings
 from inkstream.store.schema import apply_schema
@@ -49,6 +48,7 @@ def run_demo(settings: Settings, screen: Screen, *, keep: bool) -> Demo:
         StreamEnded: the stream ended by itself.
     """
     cards = build_cards()
+    screen.say(f"[bold]InkStream sends {len(cards)} sample pictures through Kafka, Spark and Cassandra[/]")
     folder = settings.local.path / "demo"
     with only_one(folder), stopped_by_signals(), demo_services(settings, screen, keep=keep) as running:
         with screen.step("Creating topics and tables", "Topics and tables are there"):
@@ -59,8 +59,8 @@ def run_demo(settings: Settings, screen: Screen, *, keep: bool) -> Demo:
                 _Show(running, cards, follower, stream, screen).run()
                 with screen.step("Looking for every picture's rows", "Looked for every picture's rows"):
                     check = _check(running, cards, follower)
-                if not keep:
-                    stream.terminate()  # it ends while the page is made
+                if stream.is_new and not keep:
+                    stream.job.terminate()  # it ends while the page is made
                 summary = summarise(cards)
                 page = write_page(folder / "report.html", cards, summary, check, running.image)
                 screen.sums(summary)
@@ -91,10 +91,10 @@ def _check(settings: Settings, cards: Sequence[Card], follower: Follower) -> Che
 
 
 class _Show:
-    """Sends the first picture, waits for the stream to answer it, then sends the others; shows each answer."""
+    """Sends one picture of each kind, waits for the stream to answer them, then sends the others; shows each answer."""
 
     def __init__(
-        self, settings: Settings, cards: Sequence[Card], follower: Follower, stream: Stream, screen: Screen
+        self, settings: Settings, cards: Sequence[Card], follower: Follower, stream: DemoStream, screen: Screen
     ) -> None:
         self._settings = settings
         self._cards = cards
@@ -106,14 +106,12 @@ class _Show:
 
     def run(self) -> None:
         """Until every card has its answer. Raises where the stream ends, Kafka fails, or no answer comes any more."""
-        began = time.monotonic()
+        first = warm_up(self._cards)
         with ThreadPoolExecutor(1) as pool, self._screen.following(len(self._cards)):
             try:
-                sending = pool.submit(self._send, self._cards[:1], Pace())
-                self._follow(sending, 1)
-                self._screen.told_first(time.monotonic() - began)
-                sending = pool.submit(self._send, self._cards[1:], Pace(rate=PICTURES_A_SECOND))
-                self._follow(sending, len(self._cards))
+                self._follow(pool.submit(self._send, first, Pace()), len(first))
+                others = pool.submit(self._send, self._cards[len(first) :], Pace(rate=PICTURES_A_SECOND))
+                self._follow(others, len(self._cards))
             finally:
                 self._stop.set()
 
@@ -135,16 +133,16 @@ class _Show:
             for card in told:
                 answered += 1
                 self._counts[card.verdict] += 1
-                self._screen.answered(card, first=card is self._cards[0])
+                self._screen.answered(card, first=answered == 1)
             if told or self._follower.strangers > strangers:
                 strangers, last = self._follower.strangers, time.monotonic()
             self._screen.watch(self._doing(), answered)
-            self._stream.check()
+            self._stream.job.check()
             self._check_sent(sending)
             if time.monotonic() - last > STALL_S:
                 raise ServiceError(
                     f"No answer came for {STALL_S:.0f} s ({answered} of {len(self._cards)} pictures are answered); "
-                    f"the log of the stream may say why: {self._stream.log_file}"
+                    f"the log of the stream may say why: {self._stream.job.log_file}"
                 )
 
     def _doing(self) -> str:
@@ -152,7 +150,11 @@ class _Show:
             return ", ".join(f"{count} {verdict}" for verdict, count in self._counts.items() if count)
         if self._follower.strangers:
             return f"The stream first answers what was uploaded before: {self._follower.strangers:,}"
-        return "Spark is starting, the first picture waits"
+        return (
+            "Spark is starting, the first pictures wait"
+            if self._stream.is_new
+            else "The first pictures are on their way"
+        )
 
     def _check_sent(self, sending: Future[Sent]) -> None:
         if not sending.done():

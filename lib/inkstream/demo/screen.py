@@ -77,6 +77,8 @@ class Screen:
 
     def answered(self, card: Card, *, first: bool) -> None:
         """A row for an answered card; the first one brings the names of the columns."""
+        if first:
+            self.say(f"[dim]The first answer came {self.seconds:.1f} s after the start of the demo.[/]")
         table = self._row_table(header=first)
         style = STYLES[card.verdict] if card.as_expected or card.verdict == UNCERTAIN else UNEXPECTED
         answer = card.answer or {}
@@ -86,13 +88,6 @@ class Screen:
         cells += [Text(f"{card.seconds or 0:.2f} s"), Text(printable(remark), style)]
         table.add_row(*(cells if self._wide else [cells[0], *cells[2:]]))
         self.console.print(table)
-
-    def told_first(self, seconds: float) -> None:
-        """The stream has started: from here on the times are those of one that runs."""
-        self.say(
-            f"[dim]The first answer came {self.seconds:.1f} s after the start of the demo; Spark's own start took "
-            f"{seconds:.1f} s of that. The others follow one by one.[/]"
-        )
 
     @property
     def _wide(self) -> bool:

@@ -49,8 +49,8 @@ def open_session(settings: CassandraSettings, *, keyspace: bool = True) -> Itera
 
 
 def _cluster(settings: CassandraSettings, hosts: list[str]) -> Cluster:
-    # The driver logs each failed attempt as a warning of its own; the one sentence raised above says it all.
-    logging.getLogger("cassandra").setLevel(logging.ERROR)
+    # The driver logs each failed attempt, the last with a stack trace; the one sentence raised above says it all.
+    logging.getLogger("cassandra").setLevel(logging.ERROR if log.isEnabledFor(logging.DEBUG) else logging.CRITICAL)
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.datacenter)),
         consistency_level=ConsistencyLevel.name_to_value[settings.consistency],

@@ -15,6 +15,8 @@ from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 from inkstream.errors import ServiceError, SettingError
 from inkstream.settings import CassandraSettings
 
+log = logging.getLogger(__name__)
+
 CONNECT_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 30.0
 

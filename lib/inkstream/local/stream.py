@@ -69,13 +69,13 @@ class Stream(EmbeddedService):
         """Raises StreamEnded where it does not run any more."""
         if self.is_running():
             return
-        status = self.exit_status or 1
+        ended = self.exit_status or 0
+        status = ended if ended > 0 else 1
         sentences = SAID.findall(self._said())
         if sentences:
             raise StreamEnded(f"{sentences[-1]} (said the stream; its log is {self.log_file})", status)
         raise StreamEnded(
-            f"The stream ended with status {status} without saying why; its log {self.log_file} ends with:\n"
-            f"{self._tail()}",
+            f"The stream {_how(ended)} without saying why; its log {self.log_file} ends with:\n{self._tail()}",
             status,
         )
 
@@ -83,3 +83,7 @@ class Stream(EmbeddedService):
         with self.log_file.open("rb") as file:
             file.seek(self._log_start)
             return file.read().decode(errors="replace")
+
+
+def _how(exit_status: int) -> str:
+    return f"was ended by signal {-exit_status}" if exit_status < 0 else f"ended with status {exit_status}"

@@ -12,7 +12,10 @@ CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(test)
+    app.command(
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+        epilog="Examples: `./submit.sh test`; `./submit.sh test tests/image -x`; `./submit.sh test -m 'not services'`.",
+    )(test)
 
 
 def test(context: typer.Context) -> None:

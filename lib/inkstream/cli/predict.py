@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from inkstream.records import Reading
     from inkstream.settings import Settings
 
+COLUMNS = ("file", "label", "confidence", "outcome", "reason")
 CHUNK_FILES = 256
 CHUNK_BYTES = 32 << 20  # read at once; a single picture may be larger
 PROGRESS_FROM = 50  # files; fewer are done before a bar is seen
@@ -39,7 +40,10 @@ class Answer(NamedTuple):
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command()(predict)
+    app.command(
+        epilog="Examples: `./submit.sh predict seven.jpg`; `./submit.sh predict pictures/ --csv answers.csv`; "
+        "`./submit.sh predict seven.jpg --json --why`."
+    )(predict)
 
 
 def predict(
@@ -65,7 +69,7 @@ def predict(
         raise SettingError("--csv and --json cannot both be given; choose one")
     reader = _open_reader(settings, model)
     found = list(_find(paths, except_for=csv))
-    columns = ["file", "label", "confidence", "outcome", "reason", *(["why"] if why else [])]
+    columns = [*COLUMNS, *(["why"] if why else [])]
     unopened = 0
     with open_rows(columns, csv_file=csv, as_json=json) as rows:
         for answer in _with_progress(_read_all(reader, found, settings.image.max_image_bytes), len(found)):

@@ -27,8 +27,14 @@ REDRAW_S = 0.1
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command()(send)
-    app.command()(collect)
+    app.command(
+        epilog="Examples: `./submit.sh send pictures/ set.zip`; `./submit.sh send train-images-idx3-ubyte --limit 60`; "
+        "`./submit.sh send pictures/ --rate 20 --label-from-name --source scanner`."
+    )(send)
+    app.command(
+        epilog="Examples: `./submit.sh collect https://example.org/digits.html`; "
+        "`./submit.sh collect page.html --limit 10 --source notes`."
+    )(collect)
 
 
 def send(
@@ -37,7 +43,7 @@ def send(
     limit: Annotated[int | None, typer.Option(help="Messages in all.", min=1, show_default="all")] = None,
     repeat: Annotated[int, typer.Option(help="Copies of each picture, each with an id of its own.", min=1)] = 1,
     label_from_name: Annotated[
-        bool, typer.Option("--label-from-name", help="Claim the digit in name_<digit>.png or <digit>/name.png.")
+        bool, typer.Option("--label-from-name", help="Claim the digit that a name holds: scan_7.png or 7/scan.png.")
     ] = False,
     source: Annotated[str, typer.Option(help="Where the pictures come from; a part of their ids.")] = DEFAULT_SOURCE,
 ) -> int:

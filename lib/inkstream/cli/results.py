@@ -19,7 +19,9 @@ COLUMNS = ("image_id", "filename", "uploaded_at", "label", "confidence", "outcom
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command()(results)
+    app.command(
+        epilog="Examples: `./submit.sh results --limit 20`; `./submit.sh results --day today --csv today.csv`."
+    )(results)
 
 
 def results(

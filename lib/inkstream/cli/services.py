@@ -10,9 +10,12 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command()(up)
-    app.command()(down)
-    app.command()(status)
+    app.command(
+        epilog="Examples: `./submit.sh up`; `./submit.sh up --workers 2`, then "
+        "`./submit.sh stream --master spark://127.0.0.1:7077` (`status` shows the address)."
+    )(up)
+    app.command(epilog="Example: `./submit.sh down`; the next `./submit.sh up` finds the data again.")(down)
+    app.command(epilog="Example: `./submit.sh status || ./submit.sh up` starts what does not run.")(status)
 
 
 def up(

@@ -18,7 +18,7 @@ from inkstream.demo.checking import Check
 from inkstream.demo.screen import percent, printable
 from inkstream.errors import Rejected, SetupError
 from inkstream.image.decode import decode
-from inkstream.records import PREPARED_SIDE, REASON_CODES
+from inkstream.records import PREPARED_SIDE
 from inkstream.settings import ImageSettings
 
 THUMBNAIL_SIDE = 240  # pixels; shown at half of it, so that fine screens have some to show
@@ -86,7 +86,6 @@ def render_page(cards: Sequence[Card], summary: Summary, check: Check, limits: I
         total=len(cards),
         verdicts=[(name, summary.total(name)) for name in VERDICTS],
         refused=REFUSED,
-        reasons=[(code, REASON_CODES.get(code, ""), sentences) for code, sentences in summary.reasons.items()],
         usual=summary.usual_seconds,
         gaps=check.gaps,
         versions=sorted(versions),

@@ -13,7 +13,7 @@ from inkstream.settings import Settings, load_settings
 from inkstream.spark import build_session
 from inkstream.store.session import open_session
 from inkstream.stream.arrivals import Ledger
-from inkstream.stream.checkpoint import prepare_checkpoint
+from inkstream.stream.checkpoint import hold_checkpoint, prepare_checkpoint
 from inkstream.stream.progress import Progress
 from inkstream.stream.running import broadcast_task, exit_status_of, follow, keep_warm, stop_on_signals
 from inkstream.stream.sink import Sink
@@ -33,7 +33,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _stream(arguments: argparse.Namespace, settings: Settings) -> int:
     checkpoint = prepare_checkpoint(settings, arguments.checkpoint, arguments.start)
-    with open_session(settings.cassandra) as session, Progress(settings, quiet=arguments.quiet) as progress:
+    with (
+        hold_checkpoint(checkpoint),
+        open_session(settings.cassandra) as session,
+        Progress(settings, quiet=arguments.quiet) as progress,
+    ):
         ledger = Ledger(session)
         spark = build_session(settings, "inkstream-predict")
         task = broadcast_task(spark, settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -14,6 +13,7 @@ from inkstream.local.jars import spark_class_path
 from inkstream.local.java import java_home
 from inkstream.local.services import RunningServices, running_services
 from inkstream.settings import Settings, home, load_settings
+from inkstream.spark import submit_environment
 
 SettingsFactory = Callable[[], Settings]
 
@@ -52,8 +52,7 @@ def settings(services: SettingsFactory) -> Settings:
 @pytest.fixture(scope="session")
 def spark(embedded: RunningServices) -> Iterator[SparkSession]:
     """A local Spark with two threads and the jobs' own configuration; it ends before the services do."""
-    os.environ["JAVA_HOME"] = str(java_home())
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ.update(submit_environment(java_home()))
     builder = SparkSession.builder.master("local[2]").appName("tests")
     for key, value in {**_defaults(), **_for_tests()}.items():
         builder = builder.config(key, value)

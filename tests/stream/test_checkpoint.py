@@ -6,7 +6,7 @@ import pytest
 
 from inkstream.errors import SettingError, SetupError
 from inkstream.settings import Settings
-from inkstream.stream.checkpoint import prepare_checkpoint
+from inkstream.stream.checkpoint import hold_checkpoint, prepare_checkpoint
 
 
 def test_a_spark_path_is_handed_through() -> None:
@@ -32,3 +32,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SetupError, match=r"checkpoint folder .*file.* cannot be written"):
         prepare_checkpoint(Settings(), str(tmp_path / "file" / "below"), "")
+
+
+def test_two_streams_cannot_share_a_checkpoint(tmp_path: Path) -> None:
+    place = prepare_checkpoint(Settings(), str(tmp_path / "with space" / "checkpoint"), "")
+    with hold_checkpoint(place), pytest.raises(SetupError, match="Another stream is running"), hold_checkpoint(place):
+        pass
+    with hold_checkpoint(place):
+        pass

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from inkstream.errors import SettingError, SetupError
 from inkstream.settings import Settings
@@ -27,6 +32,27 @@ def prepare_checkpoint(settings: Settings, folder: str, start: str) -> str:
             "leave --from out to go on there, or name a new --checkpoint"
         )
     return path.as_uri()
+
+
+@contextmanager
+def hold_checkpoint(place: str) -> Iterator[None]:
+    """Keep a local checkpoint to this process: two streams on one place would write over each other's log.
+
+    Raises:
+        SetupError: another stream holds it.
+    """
+    if not place.startswith("file:"):
+        yield  # a store elsewhere has no locks to offer; Spark itself fails where two streams meet there
+        return
+    path = Path(url2pathname(urlsplit(place).path))
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SetupError(
+                f"Another stream is running on the checkpoint {path}; stop that one, or name another --checkpoint"
+            ) from error
+        yield
 
 
 def _make_writable(path: Path) -> None:

@@ -1,0 +1,98 @@
+"""The stream as a process of its own: killed in the middle it goes on where it was, asked to stop it ends its batch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.stream.conftest import TABLES, Pipeline
+
+import inkstream
+from inkstream.local.jars import spark_class_path
+from inkstream.local.java import java_home
+from inkstream.settings import load_settings
+from inkstream.spark import submit_environment, submit_line
+from inkstream.store.session import open_session
+
+pytestmark = pytest.mark.services
+
+SEVEN = (Path(inkstream.__file__).parent / "samples" / "clean_08_7.png").read_bytes()
+COUNT = 3_000
+
+
+def start_stream(pipeline: Pipeline, *arguments: str) -> subprocess.Popen[str]:
+    """spark-submit with the job, in a process group of its own, small micro-batches."""
+    settings = pipeline.settings
+    own = {
+        "KAFKA__BOOTSTRAP_SERVERS": settings.kafka.servers,
+        "KAFKA__TOPIC_PREFIX": settings.kafka.topic_prefix,
+        "CASSANDRA__CONTACT_POINTS": ",".join(settings.cassandra.hosts),
+        "CASSANDRA__PORT": str(settings.cassandra.port),
+        "CASSANDRA__KEYSPACE": settings.cassandra.keyspace,
+        "STREAM__MAX_OFFSETS_PER_TRIGGER": "200",
+    }
+    line = submit_line(
+        settings,
+        "predict_stream",
+        ["--checkpoint", str(pipeline.folder / "checkpoint"), *arguments],
+        spark_class_path(load_settings()),
+        "local[2,4]",
+    )
+    environment = submit_environment(java_home()) | {f"INKSTREAM_{name}": value for name, value in own.items()}
+    return subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_until(is_so: Callable[[], bool], stream: subprocess.Popen[str]) -> None:
+    give_up = time.monotonic() + 120
+    while not is_so():
+        assert stream.poll() is None, stream.stderr and stream.stderr.read()
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+
+
+def test_a_stream_that_is_killed_loses_nothing_and_doubles_nothing(pipeline: Pipeline) -> None:
+    pipeline.send([(f"id{number}".encode(), SEVEN, {}) for number in range(COUNT)])
+
+    def stored() -> int:
+        return len(pipeline.rows("images", "image_id"))
+
+    first = start_stream(pipeline)
+    try:
+        wait_until(lambda: stored() > 0, first)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate()
+    assert 0 < stored() < COUNT
+
+    second = start_stream(pipeline, "--once")
+    _, said = second.communicate(timeout=180)
+    assert second.returncode == 0, said
+    counted = pipeline.count()
+    assert {table: counted[table] for table in TABLES} == dict.fromkeys(TABLES, COUNT)
+    answered = [answer["id"] for answer in pipeline.answers()]
+    assert set(answered) == {f"id{number}" for number in range(COUNT)}
+
+
+def test_a_stream_that_is_told_to_stop_ends_its_batch(pipeline: Pipeline) -> None:
+    pipeline.send([(f"id{number}".encode(), SEVEN, {}) for number in range(COUNT)])
+    stream = start_stream(pipeline)
+    try:
+        wait_until(lambda: len(pipeline.rows("images", "image_id")) > 0, stream)
+        os.kill(stream.pid, signal.SIGTERM)
+        _, said = stream.communicate(timeout=60)
+    finally:
+        if stream.poll() is None:
+            os.killpg(stream.pid, signal.SIGKILL)
+    assert "error:" not in said
+    answered = len(pipeline.answers())
+    assert 0 < answered < COUNT
+    # Nothing half done: what is stored is answered and recorded.
+    assert pipeline.count() == dict.fromkeys([*TABLES, "answers"], answered)
+    with open_session(pipeline.settings.cassandra) as session:
+        ranges = session.execute("SELECT from_offset, until_offset FROM stream_progress")
+        assert sum(row.until_offset - row.from_offset for row in ranges) == answered

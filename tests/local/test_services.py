@@ -21,6 +21,7 @@ from kafka.admin import NewTopic
 
 from inkstream.errors import ServiceError, SetupError
 from inkstream.local.cassandra import Cassandra
+from inkstream.local.java import java_home
 from inkstream.local.kafka import Kafka
 from inkstream.local.ports import free_port, is_free
 from inkstream.local.services import (
@@ -33,6 +34,7 @@ from inkstream.local.services import (
     up,
 )
 from inkstream.settings import Settings, load_settings
+from inkstream.spark import submit_environment
 from inkstream.store.session import open_session
 
 pytestmark = pytest.mark.services
@@ -221,9 +223,7 @@ def _sum_on_cluster(running: RunningServices) -> str:
         ".config('spark.driver.host', '127.0.0.1').config('spark.executor.memory', '512m').getOrCreate()\n"
         "print(spark.sparkContext.parallelize(range(10), 2).map(lambda n: n).sum())\n"
     )
-    from inkstream.local.java import java_home
-
-    environment = {**os.environ, "JAVA_HOME": str(java_home()), "PYSPARK_PYTHON": sys.executable}
+    environment = submit_environment(java_home())
     done = subprocess.run(
         [sys.executable, "-c", script, running.settings.spark.master],
         capture_output=True,

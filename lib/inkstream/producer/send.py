@@ -19,6 +19,7 @@ from inkstream.errors import ServiceError
 from inkstream.producer.pictures import Failure, Items, Picture, content_type_of, too_large
 from inkstream.settings import ImageSettings, KafkaSettings
 from inkstream.store.kafka_client import build_client
+from inkstream.store.topics import max_message_bytes
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,10 @@ def send_pictures(
     with _open_producer(kafka, image) as producer:
         flight = _Flight(producer, kafka, result)
         clock = _Clock(pace.rate, is_stopped)
-        for picture, copy in _copies(items, pace, max_picture_bytes(image), result):
+        # Refused here: the broker refuses a whole batch for one message in it, its small neighbours too.
+        topic_bytes = max_message_bytes(kafka, kafka.uploaded)
+        max_bytes = min(max_picture_bytes(image), (topic_bytes or image.max_message_bytes) - HEADERS_BYTES)
+        for picture, copy in _copies(items, pace, max_bytes, result):
             if clock.wait():
                 result.stopped = True
                 break

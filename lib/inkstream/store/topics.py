@@ -58,6 +58,20 @@ def create_topics(settings: Settings) -> list[str]:
     return created
 
 
+def max_message_bytes(kafka: KafkaSettings, topic: str) -> int | None:
+    """The largest message that a topic takes; None where this user may not ask.
+
+    Raises:
+        ServiceError: Kafka cannot be reached.
+    """
+    with open_admin(kafka) as admin:
+        try:
+            found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+            return int(found["topic"][topic]["max.message.bytes"]["value"])
+        except (KafkaError, KeyError):
+            return None
+
+
 @contextmanager
 def open_admin(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
     """Yield an admin client; closed on leaving. Raises ServiceError where no broker answers."""

@@ -15,7 +15,7 @@ def state(_: Iterator[int]) -> Iterator[tuple[list[str], bool, bool]]:
     import gc
     import sys
 
-    yield [entry for entry in sys.path if entry.endswith(".zip")], "cv2" in sys.modules, gc.get_freeze_count() > 100_000
+    yield [entry for entry in sys.path if entry.endswith(".zip")], "cv2" in sys.modules, gc.get_freeze_count() > 50_000
 
 
 def test_workers_are_forked_warm_and_read_no_zips(spark: SparkSession) -> None:

@@ -22,7 +22,7 @@ from inkstream.store.session import open_session
 pytestmark = pytest.mark.services
 
 SEVEN = (Path(inkstream.__file__).parent / "samples" / "clean_08_7.png").read_bytes()
-COUNT = 3_000
+COUNT = 1_200
 
 
 def start_stream(pipeline: Pipeline, *arguments: str) -> subprocess.Popen[str]:

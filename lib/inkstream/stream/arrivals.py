@@ -17,6 +17,9 @@ IDS_A_QUERY = 100  # one IN query costs Cassandra a tenth of as many single ones
 CONCURRENCY = 8
 
 
+Origin = tuple[str, int, int]  # topic, partition, offset
+
+
 class Arrival(NamedTuple):
     """A message of the micro-batch, as the driver sees it: no picture, about 100 bytes."""
 
@@ -31,7 +34,7 @@ class Arrival(NamedTuple):
     reason_code: str | None
 
     @property
-    def origin(self) -> tuple[str, int, int]:
+    def origin(self) -> Origin:
         return self.topic, self.partition, self.offset
 
     @property
@@ -59,7 +62,7 @@ class Stored(NamedTuple):
 class Decision:
     """losers: origins whose rows are not stored, a newer upload of their id is. superseded: (older row, new time)."""
 
-    losers: list[tuple[str, int, int]]
+    losers: list[Origin]
     superseded: list[tuple[Stored, int]]
 
 

@@ -80,10 +80,10 @@ class Progress:
             self._reasons.update(report.reasons)
         self._metrics.batch_done(report)
         log.info(
-            "batch %d: %d rows in %.2f s (predict %.2f, write %.2f), rejected %d",
+            "batch %d: %d rows in %.2f s (predict %.2f, find %.2f, tables %.2f, topics %.2f), rejected %d",
             report.batch_id,
             report.rows,
-            *(report.seconds.get(stage, 0.0) for stage in ("batch", "predict", "write")),
+            *(report.seconds.get(stage, 0.0) for stage in ("batch", "predict", "find", "tables", "topics")),
             report.outcomes[REJECTED],
         )
         if self._live:

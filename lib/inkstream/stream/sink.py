@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -31,7 +32,7 @@ from inkstream.records import (
     RESULT_DDL,
 )
 from inkstream.settings import Settings
-from inkstream.stream.arrivals import Arrival, Ledger, collect_arrivals, decide
+from inkstream.stream.arrivals import Arrival, Ledger, Origin, collect_arrivals, decide
 from inkstream.stream.predict import PredictTask, predict_batches
 from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, kafka_options, uploads_of
 
@@ -40,15 +41,33 @@ log = logging.getLogger(__name__)
 _ORIGIN = ["topic", "partition", "offset"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class BatchReport:
-    """What a micro-batch did: rows, outcomes, reasons, seconds by stage."""
+    """What a micro-batch did: rows, outcomes, reasons, seconds by stage (predict, find, tables, topics; batch: all)."""
 
     batch_id: int
-    rows: int
+    rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, arrivals: list[Arrival]) -> int:
+        """Count what was answered; returns how many of it was rejected."""
+        answered = [arrival for arrival in arrivals if arrival.outcome != DEFERRED]
+        rejected = [arrival for arrival in answered if arrival.outcome == REJECTED]
+        self.rows += len(answered)
+        self.outcomes.update(arrival.outcome for arrival in answered)
+        self.reasons.update(arrival.reason_code or "" for arrival in rejected)
+        return len(rejected)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the seconds inside to the stage's."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + perf_counter() - started
 
 
 class Sink:
@@ -69,56 +88,67 @@ class Sink:
 
     def store_batch(self, batch: DataFrame, batch_id: int) -> None:
         """Predict once, store every row, then publish every answer. Raises what Spark or Cassandra raises."""
-        started = perf_counter()
-        small = self._predict(batch, large=False).persist(StorageLevel.MEMORY_AND_DISK)
-        held = [small]
+        report = BatchReport(batch_id)
+        held: list[DataFrame] = []
         try:
-            arrivals = collect_arrivals(small)
-            if not arrivals:
-                return
-            predicted = perf_counter()
-            decision = decide(arrivals, self._ledger.find_stored(arrivals))
-            self._ledger.remove_superseded(decision.superseded)
-            deferred = [arrival for arrival in arrivals if arrival.outcome == DEFERRED]
-            rows = small.where(F.col("outcome") != DEFERRED) if deferred else small
-            report = BatchReport(batch_id, len(arrivals))
-            self._write(rows, decision.losers, _count(report, arrivals), large=False)
-            if deferred:
-                large = self._predict(batch, large=True).persist(StorageLevel.MEMORY_AND_DISK)
-                held.append(large)
-                counted = _count(report, collect_arrivals(large))
-                self._write(_with_bytes(batch, large), decision.losers, counted, large=True)
-            now = datetime.now(timezone.utc)
-            self._ledger.record_progress(arrivals, now)
-            self._ledger.mark_days(arrivals, now)
-            ended = perf_counter()
-            seconds = {"predict": predicted - started, "write": ended - predicted, "batch": ended - started}
-            self._report(replace(report, seconds=seconds))
+            with report.timed("batch"):
+                arrivals = self._answer_batch(batch, report, held)
+                now = datetime.now(timezone.utc)
+                self._ledger.record_progress(arrivals, now)
+                self._ledger.mark_days(arrivals, now)
+            if arrivals:
+                self._report(report)
         finally:
             for results in held:
                 results.unpersist()
 
-    def _predict(self, batch: DataFrame, *, large: bool) -> DataFrame:
+    def _answer_batch(self, batch: DataFrame, report: BatchReport, held: list[DataFrame]) -> list[Arrival]:
+        small, arrivals = self._predict(batch, report, held, large=False)
+        if not arrivals:
+            return []
+        with report.timed("find"):
+            decision = decide(arrivals, self._ledger.find_stored(arrivals))
+            self._ledger.remove_superseded(decision.superseded)
+        deferred = any(arrival.outcome == DEFERRED for arrival in arrivals)
+        rejected = report.add(arrivals)
+        rows = small.where(F.col("outcome") != DEFERRED) if deferred else small
+        self._write(rows, decision.losers, report, rejected=rejected, large=False)
+        if deferred:
+            large, answered = self._predict(batch, report, held, large=True)
+            rejected = report.add(answered)
+            self._write(_with_bytes(batch, large), decision.losers, report, rejected=rejected, large=True)
+        return arrivals
+
+    def _predict(
+        self, batch: DataFrame, report: BatchReport, held: list[DataFrame], *, large: bool
+    ) -> tuple[DataFrame, list[Arrival]]:
+        """The micro-batch's results, computed and held, and what they are of."""
         batch.sparkSession.conf.set(
             "spark.sql.execution.arrow.maxRecordsPerBatch", str(LARGE_ROWS if large else SMALL_ROWS)
         )
         task = replace(self.task, defer=not large)
-        return uploads_of(batch, self._settings, large=large).mapInArrow(partial(predict_batches, task), RESULT_DDL)
+        uploads = uploads_of(batch, self._settings, large=large)
+        results = uploads.mapInArrow(partial(predict_batches, task), RESULT_DDL)
+        with report.timed("predict"):
+            held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
+            return results, collect_arrivals(results)
 
-    def _write(self, rows: DataFrame, losers: list[tuple[str, int, int]], rejected: int, *, large: bool) -> None:
+    def _write(self, rows: DataFrame, losers: list[Origin], report: BatchReport, *, rejected: int, large: bool) -> None:
         """Tables first, then topics: a row is stored before its answer is published."""
         storable = _without(rows, losers)
-        if large:  # a picture's parts before the row that names it
-            self._save(_parts(storable), "image_parts", ["image_id", "part", "bytes"])
-        self._together(
-            partial(self._save, storable.withColumn("bytes", _inline_bytes()), "images", IMAGES),
-            partial(self._save, storable, "predictions", PREDICTIONS),
-            partial(self._save, storable, "predictions_by_day", PREDICTIONS_BY_DAY),
-        )
+        with report.timed("tables"):
+            if large:  # a picture's parts before the row that names it
+                self._save(_parts(storable), "image_parts", ["image_id", "part", "bytes"])
+            self._together(
+                partial(self._save, storable.withColumn("bytes", _inline_bytes()), "images", IMAGES),
+                partial(self._save, storable, "predictions", PREDICTIONS),
+                partial(self._save, storable, "predictions_by_day", PREDICTIONS_BY_DAY),
+            )
         topics = [partial(self._publish, _answers(rows), self._settings.kafka.predicted)]
         if rejected:
             topics.append(partial(self._publish, _rejected_copies(rows), self._settings.kafka.rejected))
-        self._together(*topics)
+        with report.timed("topics"):
+            self._together(*topics)
 
     def _together(self, *writes: Callable[[], None]) -> None:
         """Run the writes side by side; all end before the first error is raised."""
@@ -148,14 +178,6 @@ class Sink:
         )
 
 
-def _count(report: BatchReport, arrivals: list[Arrival]) -> int:
-    """Add the arrivals to the report; returns how many of them were rejected."""
-    outcomes = Counter(arrival.outcome for arrival in arrivals if arrival.outcome != DEFERRED)
-    report.outcomes.update(outcomes)
-    report.reasons.update(arrival.reason_code or "" for arrival in arrivals if arrival.outcome == REJECTED)
-    return outcomes[REJECTED]
-
-
 def _with_bytes(batch: DataFrame, results: DataFrame) -> DataFrame:
     """The results of large pictures with their bytes, which never travelled through Python: from Kafka again."""
     bytes_ = batch.select(*_ORIGIN, F.col("value").alias("bytes"), F.col("headers").alias("headers"))
@@ -163,7 +185,7 @@ def _with_bytes(batch: DataFrame, results: DataFrame) -> DataFrame:
     return joined.withColumn("sha256", F.coalesce("sha256", F.sha2("bytes", 256)))
 
 
-def _without(rows: DataFrame, losers: list[tuple[str, int, int]]) -> DataFrame:
+def _without(rows: DataFrame, losers: list[Origin]) -> DataFrame:
     if not losers:
         return rows
     unwanted = rows.sparkSession.createDataFrame(losers, "topic string, partition int, offset bigint")

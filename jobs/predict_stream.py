@@ -44,8 +44,8 @@ def _stream(arguments: argparse.Namespace, settings: Settings) -> int:
         sink = Sink(settings, ledger, task, progress.batch_done)
         with keep_warm(spark, task):
             query = run(open_uploads(spark, settings, arguments.start or "earliest"), sink, checkpoint, arguments.once)
-            with stop_on_signals(spark, query):
-                follow(query, progress)
+            with stop_on_signals(spark, query, sink):
+                follow(query, sink, progress)
         sink.close()
         spark.stop()
     return 0

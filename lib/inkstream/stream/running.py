@@ -24,6 +24,7 @@ from inkstream.model.bundle import bundle_to_bytes, load_bundle, shipped_bundle
 from inkstream.settings import Settings
 from inkstream.stream.predict import PredictTask, reader_for
 from inkstream.stream.progress import Progress
+from inkstream.stream.sink import Sink, StoppedError
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +77,13 @@ def _load(task: PredictTask, _: Iterator[int]) -> None:
 class _Stop:
     """A java.lang.Runnable that lets the running micro-batch end, then stops the query."""
 
-    def __init__(self, query: StreamingQuery) -> None:
+    def __init__(self, query: StreamingQuery, sink: Sink) -> None:
         self._query = query
+        self._sink = sink
 
     def run(self) -> None:
         """Called by the JVM when it was told to end."""
-        stop_after_batch(self._query)
+        stop_after_batch(self._query, self._sink)
 
     # Hadoop keeps its hooks in a set: py4j asks the Python side for what a Java object inherits.
     def hashCode(self) -> int:
@@ -97,8 +99,12 @@ class _Stop:
         implements = ("java.lang.Runnable",)
 
 
-def stop_after_batch(query: StreamingQuery) -> None:
-    """Stop the query between two micro-batches, or after FINISH_S in the middle of one (it is then done again)."""
+def stop_after_batch(query: StreamingQuery, sink: Sink) -> None:
+    """Stop the query between two micro-batches, or after FINISH_S in the middle of one (it is then done again).
+
+    With more to read the next trigger follows at once; so the sink, too, is told to begin nothing.
+    """
+    sink.stopping.set()
     waiting = threading.Event()
     for _ in range(int(FINISH_S / 0.02)):
         try:
@@ -113,16 +119,16 @@ def stop_after_batch(query: StreamingQuery) -> None:
 
 
 @contextmanager
-def stop_on_signals(spark: SparkSession, query: StreamingQuery) -> Iterator[None]:
+def stop_on_signals(spark: SparkSession, query: StreamingQuery, sink: Sink) -> Iterator[None]:
     """Inside, a SIGTERM or SIGINT (to Python or to the JVM) lets the micro-batch end, then stops the query."""
     gateway = spark.sparkContext._gateway
     ensure_callback_server_started(gateway)
     hooks = gateway.jvm.org.apache.hadoop.util.ShutdownHookManager.get()
-    hook = _Stop(query)
+    hook = _Stop(query, sink)
     hooks.addShutdownHook(hook, BEFORE_SPARK)
 
     def stop(*_: Any) -> None:
-        threading.Thread(target=stop_after_batch, args=(query,), name="stop", daemon=True).start()
+        threading.Thread(target=stop_after_batch, args=(query, sink), name="stop", daemon=True).start()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -134,10 +140,14 @@ def stop_on_signals(spark: SparkSession, query: StreamingQuery) -> Iterator[None
             hooks.removeShutdownHook(hook)
 
 
-def follow(query: StreamingQuery, progress: Progress) -> None:
-    """Report until the query ends. Raises what ended it."""
-    while not query.awaitTermination(WATCH_S):
-        progress.watch(query.lastProgress)
+def follow(query: StreamingQuery, sink: Sink, progress: Progress) -> None:
+    """Report until the query ends. Raises what ended it, unless that was a stop between two micro-batches."""
+    try:
+        while not query.awaitTermination(WATCH_S):
+            progress.watch(query.lastProgress)
+    except StreamingQueryException as error:
+        if not (sink.stopping.is_set() and StoppedError.__name__ in str(error)):
+            raise
     progress.watch(query.lastProgress)
 
 

@@ -47,24 +47,6 @@ UTC = timezone.utc
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """One message of images.uploaded, as a worker sees it.
-
-    `value` is None where the picture is larger than the limit and its bytes were left in Kafka; `size_bytes` is
-    then all that is known. `timestamp` is the broker's (LogAppendTime), aware, UTC.
-    """
-
-    key: bytes | None
-    value: bytes | None
-    size_bytes: int
-    headers: dict[str, str]
-    topic: str
-    partition: int
-    offset: int
-    timestamp: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """What one picture says. Rejected: `label` is None, `confidence` 0, `reason_code` and `reason` are set.
 

@@ -13,7 +13,15 @@ from typing import NamedTuple
 from inkstream.demo.screen import Screen
 from inkstream.errors import SetupError
 from inkstream.local.jars import ensure_jars
-from inkstream.local.services import down, external_cassandra, external_kafka, known_services, running_services, up
+from inkstream.local.services import (
+    down,
+    external_cassandra,
+    external_kafka,
+    known_services,
+    open_lock,
+    running_services,
+    up,
+)
 from inkstream.local.stream import Stream
 from inkstream.settings import Settings
 
@@ -31,15 +39,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """The folder, made if missing, for one demo at a time. Raises SetupError: another runs, or it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise SetupError(
-            f"The folder {folder} cannot be written ({error.strerror}); "
-            "make it writable, or set local.folder in conf/inkstream.toml"
-        ) from error
-    with lock:
+    with open_lock(folder, "lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

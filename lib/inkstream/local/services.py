@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from inkstream.errors import SetupError
 from inkstream.local.cassandra import Cassandra
@@ -201,14 +201,18 @@ def _settings_in(settings: Settings, folder: Path) -> Settings:
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     """Two commands at once would start everything twice: the second waits for the first."""
+    with open_lock(folder, "services.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def open_lock(folder: Path, name: str) -> IO[str]:
+    """The open file to lock in a folder, which is made if missing. Raises SetupError where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "services.lock").open("w")
+        return (folder / name).open("w")
     except OSError as error:
         raise SetupError(
             f"The folder {folder} cannot be written ({error.strerror}); "
             "make it writable, or set local.folder in conf/inkstream.toml"
         ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -147,21 +147,31 @@ UPLOAD_HEADERS = ("filename", "content-type", "source", "uploaded-at", "label", 
 
 def shortest_float32(value: float) -> float:
     """The double that prints as the shortest text which reads back as that float32: 0.98, not 0.9800000190734863."""
-    return float(str(np.float32(value)))
+    return shortest_float32s(np.asarray([value], np.float32))[0]
+
+
+def shortest_float32s(values: np.ndarray[Any, Any]) -> list[float]:
+    """The same for each of a row; orjson writes float32 in its shortest form, ten times as fast as NumPy's str."""
+    shortest: list[float] = orjson.loads(orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY))
+    return shortest
 
 
 def top_probabilities(labels: Sequence[str], probabilities: np.ndarray[Any, Any]) -> dict[str, float]:
     """At most ten label -> probability pairs, in the bundle's label order; with more classes the ten largest."""
-    if len(labels) <= TOP_PROBABILITIES:
-        kept = range(len(labels))
-    else:
-        kept = sorted(np.argsort(-probabilities, kind="stable")[:TOP_PROBABILITIES].tolist())  # type: ignore[assignment]
-    return {labels[i]: shortest_float32(probabilities[i]) for i in kept}
+    if len(labels) > TOP_PROBABILITIES:
+        kept = sorted(np.argsort(-probabilities, kind="stable")[:TOP_PROBABILITIES].tolist())
+        labels, probabilities = [labels[i] for i in kept], probabilities[kept]
+    return dict(zip(labels, shortest_float32s(probabilities), strict=True))
+
+
+def encode_json(value: Any) -> bytes:
+    """JSON of dicts, lists, numbers (NumPy's too), texts and what has been encoded before: orjson.Fragment."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC)
 
 
 def encode_answer(answer: dict[str, Any]) -> bytes:
     """The JSON value of images.predicted."""
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC)
+    return encode_json(answer)
 
 
 def decode_answer(value: bytes) -> dict[str, Any]:
@@ -190,13 +200,13 @@ RESULT = {
     "outcome": "string",
     "label": "string",
     "confidence": "float",
-    "probabilities": "map<string,float>",
+    "probabilities": "string",  # JSON, label -> 0..1
     "reason_code": "string",
     "reason": "string",
     "why": "string",
     "prepared": "binary",
     "predicted_at": "timestamp",
-    "stage_times": "map<string,float>",
+    "stage_times": "string",  # JSON, stage -> milliseconds
     "day": "date",
     "bucket": "int",
     "write_time": "bigint",  # microseconds: Cassandra's write timestamp
@@ -231,13 +241,13 @@ PREDICTIONS = {
     "outcome": "text",
     "label": "text",
     "confidence": "float",
-    "probabilities": "frozen<map<text, float>>",
+    "probabilities": "text",
     "reason_code": "text",
     "reason": "text",
     "why": "text",
     "prepared": "blob",
     "predicted_at": "timestamp",
-    "stage_times": "frozen<map<text, float>>",
+    "stage_times": "text",
 }
 PREDICTIONS_BY_DAY = {
     "day": "date",
@@ -254,7 +264,7 @@ PREDICTIONS_BY_DAY = {
     "topic": "text",
     "partition": "int",
     "offset": "bigint",
-    "stage_times": "frozen<map<text, float>>",
+    "stage_times": "text",
 }
 CORRECTIONS = {"image_id": "text", "corrected_at": "timestamp", "label": "text", "by": "text"}
 CHANGED_DAYS = {"day": "date", "changed_at": "timestamp"}

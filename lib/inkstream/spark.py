@@ -48,6 +48,9 @@ def cassandra_conf(settings: Settings) -> dict[str, str]:
 def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_path: str, master: str) -> list[str]:
     """The spark-submit command that runs jobs/<job>.py: what the command line runs and what --print shows."""
     root = home()
+    # The connector reads the schema anew at each save: of one keyspace, not of Cassandra's own as well.
+    schema = f"-Ddatastax-java-driver.advanced.metadata.schema.refreshed-keyspaces.0={settings.cassandra.keyspace}"
+    logging = f"-Dlog4j2.configurationFile=file:{root / 'conf' / 'log4j2-spark.properties'}"
     return [
         str(Path(sys.executable).parent / "spark-submit"),
         "--master",
@@ -65,7 +68,9 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
         "--conf",
         f"spark.pyspark.python={sys.executable}",
         "--conf",
-        f"spark.driver.extraJavaOptions=-Dlog4j2.configurationFile=file:{root / 'conf' / 'log4j2-spark.properties'}",
+        f"spark.driver.extraJavaOptions=-XX:+UseParallelGC {schema} {logging}",
+        "--conf",
+        f"spark.executor.extraJavaOptions=-XX:+UseParallelGC {schema}",
         str(root / "jobs" / f"{job}.py"),
         *arguments,
     ]

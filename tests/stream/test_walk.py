@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -224,6 +225,9 @@ def test_an_answer_says_all_that_the_row_says(pipeline: Pipeline) -> None:
     assert (message.key, dict(message.headers)) == (b"one", {"schema-version": b"1"})
     assert (answer["label"], answer["model_version"]) == ("7", row.model_version)
     assert answer["confidence"] == pytest.approx(row.confidence, abs=1e-7)
-    assert dict(row.probabilities) == pytest.approx(answer["probabilities"], abs=1e-7)
     assert set(answer["stage_times"]) == {"decode_ms", "normalise_ms", "predict_ms", "queued_ms"}
+    for column in ("probabilities", "stage_times", "why"):
+        assert json.loads(getattr(row, column)) == answer[column]
+    (by_day,) = pipeline.rows("predictions_by_day")
+    assert by_day.stage_times == row.stage_times
     assert len(row.prepared) == 28 * 28

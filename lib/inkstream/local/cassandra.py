@@ -70,6 +70,7 @@ class Cassandra(EmbeddedService):
             "cassandra.ring_delay_ms": "10",
             "cassandra.shutdown_announce_in_ms": "10",
             "cassandra.load_ring_state": "false",
+            "cassandra.set_sep_thread_name": "false",
             "java.net.preferIPv4Stack": "true",
             "java.awt.headless": "true",
             "jdk.attach.allowAttachSelf": "true",

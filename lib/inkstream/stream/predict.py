@@ -22,6 +22,7 @@ from inkstream.records import (
     Reading,
     bucket_of,
     encode_answer,
+    encode_json,
     image_id,
     top_probabilities,
     uploaded_at,
@@ -37,7 +38,6 @@ _ARROW = {
     "float": pa.float32(),
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", tz="UTC"),
-    "map<string,float>": pa.map_(pa.string(), pa.float32()),
     "array<struct<key:string,value:binary>>": pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
 }
 RESULT_SCHEMA = pa.schema([(name, _ARROW[type_]) for name, type_ in RESULT.items()])
@@ -95,7 +95,7 @@ def _predict(reader: Reader, batch: pa.RecordBatch, *, defer: bool) -> pa.Record
     values = columns["value"]
     headers = _headers(batch.column("headers"))
     readings = _read(reader, values, columns["size_bytes"], defer=defer)
-    predicted_at = datetime.fromtimestamp(time(), timezone.utc)
+    predicted_at = time()
     rows = [
         _row(reader, reading, value, names, predicted_at, *place)
         for reading, value, names, *place in zip(
@@ -153,12 +153,16 @@ def _headers(column: pa.ListArray) -> list[dict[str, str]]:
     return rows
 
 
+def _as_is(json: bytes | None) -> orjson.Fragment | None:
+    return None if json is None else orjson.Fragment(json)
+
+
 def _row(
     reader: Reader,
     reading: Reading,
     value: bytes | None,
     headers: dict[str, str],
-    predicted_at: datetime,
+    predicted_at: float,
     key: bytes | None,
     size_bytes: int,
     topic: str,
@@ -170,11 +174,15 @@ def _row(
     received = datetime.fromtimestamp(timestamp_ms / 1000, timezone.utc)
     at = uploaded_at(headers.get("uploaded-at"), received)
     id_ = image_id(key, topic, partition, offset, timestamp_ms)
+    queued_ms = max(0.0, predicted_at * 1000 - timestamp_ms)
+    times = {name: round(value, 3) for name, value in ((reading.times or {}) | {"queued_ms": queued_ms}).items()}
+    stage_times = encode_json(times)
+    why = None if reading.why is None else encode_json(reading.why)
     probabilities = (
-        None if reading.probabilities is None else top_probabilities(reader.bundle.labels, reading.probabilities)
+        None
+        if reading.probabilities is None
+        else encode_json(top_probabilities(reader.bundle.labels, reading.probabilities))
     )
-    times = {name: round(value, 3) for name, value in (reading.times or {}).items()}
-    times["queued_ms"] = max(0.0, predicted_at.timestamp() * 1000 - timestamp_ms)
     rejected = reading.outcome == REJECTED
     confidence = None if rejected else reading.confidence
     answer = {
@@ -182,12 +190,12 @@ def _row(
         "outcome": reading.outcome,
         "label": reading.label,
         "confidence": confidence,
-        "probabilities": probabilities,
+        "probabilities": _as_is(probabilities),
         "reason_code": reading.reason_code,
         "reason": reading.reason,
         "model_version": reading.model_version,
-        "why": reading.why,
-        "stage_times": times,
+        "why": _as_is(why),
+        "stage_times": _as_is(stage_times),
         "origin": {"topic": topic, "partition": partition, "offset": offset},
     }
     return (
@@ -208,13 +216,13 @@ def _row(
         reading.outcome,
         reading.label,
         confidence,
-        None if probabilities is None else list(probabilities.items()),
+        probabilities,
         reading.reason_code,
         reading.reason,
-        None if reading.why is None else orjson.dumps(reading.why, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+        why,
         None if reading.prepared is None else reading.prepared.tobytes(),
-        predicted_at,
-        list(times.items()),
+        datetime.fromtimestamp(predicted_at, timezone.utc),
+        stage_times,
         date(at.year, at.month, at.day),
         bucket_of(at, id_),
         write_time_us(timestamp_ms, offset),

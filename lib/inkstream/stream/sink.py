@@ -39,8 +39,14 @@ from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, kafka_options, uploa
 
 log = logging.getLogger(__name__)
 
-# A task that writes costs the connector 50 to 100 ms before its first row: few rows are written by one task a table.
+# A task that writes costs the connector 50 to 100 ms before its first row (it asks Scala's reflection for a converter a
+# column): few rows are written by one task a table, many by one a core, however many partitions the topic has.
 ONE_TASK_ROWS = 500
+
+# Rows of one partition travel as one mutation of up to so many bytes, with one wait for the commit log. Only
+# predictions_by_day has many rows to a partition: with the connector's own 1 KiB it took two to three times as long.
+CONNECTOR_GROUP_BYTES = 1024
+BY_DAY_GROUP_BYTES = 64 * 1024
 
 _ORIGIN = ["topic", "partition", "offset"]
 
@@ -123,8 +129,8 @@ class Sink:
         deferred = any(arrival.outcome == DEFERRED for arrival in arrivals)
         rejected = report.add(arrivals)
         rows = small.where(F.col("outcome") != DEFERRED) if deferred else small
-        if len(arrivals) <= ONE_TASK_ROWS:
-            rows = rows.coalesce(1)
+        cores = batch.sparkSession.sparkContext.defaultParallelism
+        rows = rows.coalesce(1 if len(arrivals) <= ONE_TASK_ROWS else cores)
         self._write(rows, decision.losers, report, rejected=rejected, large=False)
         if deferred:
             large, answered = self._predict(batch, report, held, large=True)
@@ -155,7 +161,7 @@ class Sink:
             self._together(
                 partial(self._save, storable.withColumn("bytes", _inline_bytes()), "images", IMAGES),
                 partial(self._save, storable, "predictions", PREDICTIONS),
-                partial(self._save, storable, "predictions_by_day", PREDICTIONS_BY_DAY),
+                partial(self._save, storable, "predictions_by_day", PREDICTIONS_BY_DAY, BY_DAY_GROUP_BYTES),
             )
         topics = [partial(self._publish, _answers(rows), self._settings.kafka.predicted)]
         if rejected:
@@ -171,12 +177,15 @@ class Sink:
             if error is not None:
                 raise error
 
-    def _save(self, rows: DataFrame, table: str, columns: Iterable[str]) -> None:
+    def _save(
+        self, rows: DataFrame, table: str, columns: Iterable[str], group_bytes: int = CONNECTOR_GROUP_BYTES
+    ) -> None:
         (
             rows.select(*columns, "write_time")
             .write.format("org.apache.spark.sql.cassandra")
             # A long in microseconds; a timestamp column would be taken in milliseconds, without a word.
             .options(table=table, keyspace=self._settings.cassandra.keyspace, writetime="write_time")
+            .option("spark.cassandra.output.batch.size.bytes", str(group_bytes))
             .mode("append")
             .save()
         )

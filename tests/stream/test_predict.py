@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,13 @@ def test_the_answer_does_not_depend_on_the_company(bundle: Bundle) -> None:
     among = rows_of(task_of(bundle, batch_rows=33), batch_of([SEVEN] * 40 + [PHOTO] + [SEVEN] * 40))[40]
     for column in ("label", "confidence", "probabilities", "prepared", "why"):
         assert alone[column] == among[column]
+
+
+def test_bytes_of_the_second_pass_stay_in_kafka(bundle: Bundle) -> None:
+    (small,) = rows_of(task_of(bundle, defer=True), batch_of([SEVEN]))
+    (large,) = rows_of(task_of(bundle, defer=False), batch_of([SEVEN]))
+    assert (small["bytes"], large["bytes"]) == (SEVEN, None)
+    assert small["sha256"] == large["sha256"] == hashlib.sha256(SEVEN).hexdigest()
 
 
 def test_headers_are_kept_of_the_rejected_alone(bundle: Bundle) -> None:

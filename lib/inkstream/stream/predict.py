@@ -54,7 +54,8 @@ class BroadcastBytes(Protocol):
 class PredictTask:
     """What a worker needs: the bundle by broadcast, its version (the cache's key), the limits, pictures a call.
 
-    defer: whether a row without its value is a large picture that a second pass answers (else it is over the limit).
+    defer: the first pass, of small pictures: a row without its value is a large one that the second pass answers (there
+    it is over the limit), and the bytes are handed on with the answer (in the second they stay in Kafka).
     """
 
     bundle: BroadcastBytes
@@ -117,7 +118,9 @@ def _predict(reader: Reader, batch: pa.RecordBatch, *, defer: bool) -> pa.Record
     ]
     rejected = pa.array([reading.outcome == REJECTED for reading in readings])
     kept_headers = pc.if_else(rejected, batch.column("headers"), pa.scalar(None, batch.column("headers").type))
-    arrays += [kept_headers.cast(RESULT_SCHEMA.field("headers").type), batch.column("value")]
+    # Large pictures are not handed back: Spark would hold the whole micro-batch's. The sink takes them from Kafka again.
+    values_back = batch.column("value") if defer else pa.nulls(len(rows), pa.binary())
+    arrays += [kept_headers.cast(RESULT_SCHEMA.field("headers").type), values_back]
     return pa.RecordBatch.from_arrays(arrays, schema=RESULT_SCHEMA)
 
 

@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("inkstream").setLevel(_level(arguments))
+    logging.getLogger("py4j").setLevel(logging.INFO if arguments.debug else logging.CRITICAL)
     try:
         return _stream(arguments, load_settings())
     except Exception as error:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from inkstream.local.jars import spark_class_path
 from inkstream.local.java import java_home
-from inkstream.local.services import RunningServices, running_services
+from inkstream.local.ports import free_port
+from inkstream.local.services import RunningServices, down, running_services
 from inkstream.settings import Settings, home, load_settings
 from inkstream.spark import submit_environment
 
@@ -47,6 +49,23 @@ def services(embedded: RunningServices) -> SettingsFactory:
 def settings(services: SettingsFactory) -> Settings:
     """Settings with topics and keyspace of this test alone; neither exists yet."""
     return services()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Settings]:
+    """Settings whose local folder is the test's own, with the jars of the project, and demanded free ports."""
+    plain = load_settings()
+    folder = tmp_path / "var"
+    folder.mkdir()
+    (plain.local.path / "jars").mkdir(parents=True, exist_ok=True)
+    (folder / "jars").symlink_to(plain.local.path / "jars")
+    local = plain.local.model_copy(
+        update={"folder": str(folder), "kafka_port": free_port(), "cassandra_port": free_port()}
+    )
+    blank = {"kafka": Settings().kafka, "cassandra": Settings().cassandra}
+    settings = plain.model_copy(update={"local": local, **blank})
+    yield settings
+    down(settings)
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from inkstream.errors import ServiceError, SettingError
 from inkstream.settings import Settings, home
+
+CONNECT_S = 5.0
 
 
 def build_session(settings: Settings, name: str) -> SparkSession:
@@ -51,6 +55,8 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
     # The connector reads the schema anew at each save: of one keyspace, not of Cassandra's own as well.
     schema = f"-Ddatastax-java-driver.advanced.metadata.schema.refreshed-keyspaces.0={settings.cassandra.keyspace}"
     logging = f"-Dlog4j2.configurationFile=file:{root / 'conf' / 'log4j2-spark.properties'}"
+    if "--debug" in arguments:
+        logging += " -Dinkstream.pattern=%d{HH:mm:ss}_%p_%c{1}:_%m%n%ex"  # no spaces: spark-submit cuts there
     return [
         str(Path(sys.executable).parent / "spark-submit"),
         "--master",
@@ -74,6 +80,35 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
         str(root / "jobs" / f"{job}.py"),
         *arguments,
     ]
+
+
+def require_master(master: str) -> None:
+    """See that a standalone master (spark://host:port, or several with commas) takes connections.
+
+    Spark itself tries for a minute and then tells of an application that is not initialised. Masters of other kinds are
+    left to Spark.
+
+    Raises:
+        ServiceError: none of them does.
+        SettingError: it names no port.
+    """
+    scheme, _, addresses = master.partition("://")
+    if scheme != "spark":
+        return
+    reasons = []
+    for address in addresses.split(","):
+        host, _, port = address.rpartition(":")
+        if not (host and port.isdigit()):
+            raise SettingError(f"spark.master has the value {master!r}; a standalone cluster is spark://host:port")
+        try:
+            socket.create_connection((host, int(port)), CONNECT_S).close()
+            return
+        except OSError as error:
+            reasons.append(str(error))
+    raise ServiceError(
+        f"Spark's master cannot be reached at {master} ({'; '.join(reasons)}). Is it running (`./submit.sh status`; "
+        "`./submit.sh up --workers 2` starts one), and is spark.master or --master right?"
+    )
 
 
 def submit_environment(java_home: Path) -> dict[str, str]:

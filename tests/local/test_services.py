@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -23,7 +22,7 @@ from inkstream.errors import ServiceError, SetupError
 from inkstream.local.cassandra import Cassandra
 from inkstream.local.java import java_home
 from inkstream.local.kafka import Kafka
-from inkstream.local.ports import free_port, is_free
+from inkstream.local.ports import is_free
 from inkstream.local.services import (
     RunningServices,
     down,
@@ -33,28 +32,11 @@ from inkstream.local.services import (
     running_services,
     up,
 )
-from inkstream.settings import Settings, load_settings
+from inkstream.settings import Settings
 from inkstream.spark import submit_environment
 from inkstream.store.session import open_session
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Settings]:
-    """Settings whose local folder is the test's own, with the jars of the project, and demanded free ports."""
-    plain = load_settings()
-    folder = tmp_path / "var"
-    folder.mkdir()
-    (plain.local.path / "jars").mkdir(parents=True, exist_ok=True)
-    (folder / "jars").symlink_to(plain.local.path / "jars")
-    local = plain.local.model_copy(
-        update={"folder": str(folder), "kafka_port": free_port(), "cassandra_port": free_port()}
-    )
-    blank = {"kafka": Settings().kafka, "cassandra": Settings().cassandra}
-    settings = plain.model_copy(update={"local": local, **blank})
-    yield settings
-    down(settings)
 
 
 def test_up_starts_both_writes_the_addresses_and_down_keeps_the_data(own: Settings) -> None:

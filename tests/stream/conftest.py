@@ -31,6 +31,17 @@ from inkstream.stream.source import open_uploads
 Message = tuple[bytes | None, bytes | None, dict[str, str]]  # key, value, headers
 
 
+def send_messages(settings: Settings, messages: Sequence[Message]) -> None:
+    """Send and wait for the acknowledgements, in order."""
+    options = kafka_client_options(settings.kafka)
+    producer = KafkaProducer(**options, acks="all", max_request_size=settings.image.max_copy_bytes)
+    for key, value, headers in messages:
+        pairs = [(name, text.encode()) for name, text in headers.items()]
+        producer.send(settings.kafka.uploaded, value=value, key=key, headers=pairs)
+    producer.flush(30)
+    producer.close()
+
+
 @dataclass
 class Pipeline:
     """Real Kafka, Spark and Cassandra behind a few verbs."""
@@ -43,13 +54,7 @@ class Pipeline:
 
     def send(self, messages: Sequence[Message]) -> None:
         """Send and wait for the acknowledgements, in order."""
-        options = kafka_client_options(self.settings.kafka)
-        producer = KafkaProducer(**options, acks="all", max_request_size=self.settings.image.max_copy_bytes)
-        for key, value, headers in messages:
-            pairs = [(name, text.encode()) for name, text in headers.items()]
-            producer.send(self.settings.kafka.uploaded, value=value, key=key, headers=pairs)
-        producer.flush(30)
-        producer.close()
+        send_messages(self.settings, messages)
 
     def sink(self) -> Sink:
         task = broadcast_task(self.spark, self.settings)

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.stream.conftest import TABLES, Pipeline
+from tests.stream.conftest import TABLES, Pipeline, send_messages
 
 import inkstream
 from inkstream.local.jars import spark_class_path
 from inkstream.local.java import java_home
-from inkstream.settings import load_settings
+from inkstream.local.services import running_services
+from inkstream.settings import Settings, load_settings
 from inkstream.spark import submit_environment, submit_line
+from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
+from inkstream.store.topics import create_topics
 
 pytestmark = pytest.mark.services
 
@@ -25,9 +28,8 @@ SEVEN = (Path(inkstream.__file__).parent / "samples" / "clean_08_7.png").read_by
 COUNT = 1_200
 
 
-def start_stream(pipeline: Pipeline, *arguments: str) -> subprocess.Popen[str]:
+def start_stream(settings: Settings, folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """spark-submit with the job, in a process group of its own, small micro-batches."""
-    settings = pipeline.settings
     own = {
         "KAFKA__BOOTSTRAP_SERVERS": settings.kafka.servers,
         "KAFKA__TOPIC_PREFIX": settings.kafka.topic_prefix,
@@ -39,18 +41,21 @@ def start_stream(pipeline: Pipeline, *arguments: str) -> subprocess.Popen[str]:
     line = submit_line(
         settings,
         "predict_stream",
-        ["--checkpoint", str(pipeline.folder / "checkpoint"), *arguments],
+        ["--checkpoint", str(folder / "checkpoint"), *arguments],
         spark_class_path(load_settings()),
         "local[2,4]",
     )
     environment = submit_environment(java_home()) | {f"INKSTREAM_{name}": value for name, value in own.items()}
-    return subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # spark-submit hands on what the job says on standard error as standard output.
+    return subprocess.Popen(
+        line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
 
 
 def wait_until(is_so: Callable[[], bool], stream: subprocess.Popen[str]) -> None:
     give_up = time.monotonic() + 120
     while not is_so():
-        assert stream.poll() is None, stream.stderr and stream.stderr.read()
+        assert stream.poll() is None, stream.stdout and stream.stdout.read()
         assert time.monotonic() < give_up
         time.sleep(0.1)
 
@@ -61,7 +66,7 @@ def test_a_stream_that_is_killed_loses_nothing_and_doubles_nothing(pipeline: Pip
     def stored() -> int:
         return len(pipeline.rows("images", "image_id"))
 
-    first = start_stream(pipeline)
+    first = start_stream(pipeline.settings, pipeline.folder)
     try:
         wait_until(lambda: stored() > 0, first)
     finally:
@@ -69,8 +74,8 @@ def test_a_stream_that_is_killed_loses_nothing_and_doubles_nothing(pipeline: Pip
         first.communicate()
     assert 0 < stored() < COUNT
 
-    second = start_stream(pipeline, "--once")
-    _, said = second.communicate(timeout=180)
+    second = start_stream(pipeline.settings, pipeline.folder, "--once")
+    said, _ = second.communicate(timeout=180)
     assert second.returncode == 0, said
     counted = pipeline.count()
     assert {table: counted[table] for table in TABLES} == dict.fromkeys(TABLES, COUNT)
@@ -80,11 +85,11 @@ def test_a_stream_that_is_killed_loses_nothing_and_doubles_nothing(pipeline: Pip
 
 def test_a_stream_that_is_told_to_stop_ends_its_batch(pipeline: Pipeline) -> None:
     pipeline.send([(f"id{number}".encode(), SEVEN, {}) for number in range(COUNT)])
-    stream = start_stream(pipeline)
+    stream = start_stream(pipeline.settings, pipeline.folder)
     try:
         wait_until(lambda: len(pipeline.rows("images", "image_id")) > 0, stream)
         os.kill(stream.pid, signal.SIGTERM)
-        _, said = stream.communicate(timeout=60)
+        said, _ = stream.communicate(timeout=60)
     finally:
         if stream.poll() is None:
             os.killpg(stream.pid, signal.SIGKILL)
@@ -96,3 +101,25 @@ def test_a_stream_that_is_told_to_stop_ends_its_batch(pipeline: Pipeline) -> Non
     with open_session(pipeline.settings.cassandra) as session:
         ranges = session.execute("SELECT from_offset, until_offset FROM stream_progress")
         assert sum(row.until_offset - row.from_offset for row in ranges) == answered
+
+
+def test_a_stream_whose_cassandra_dies_says_so_and_ends(own: Settings, tmp_path: Path) -> None:
+    with running_services(own, own.local.path) as running:
+        assert running.cassandra
+        assert running.cassandra.pid
+        create_topics(running.settings)
+        apply_schema(running.settings)
+        send_messages(running.settings, [(f"id{number}".encode(), SEVEN, {}) for number in range(COUNT)])
+        stream = start_stream(running.settings, tmp_path)
+        try:
+            with open_session(running.settings.cassandra) as session:
+                wait_until(lambda: session.execute("SELECT image_id FROM images LIMIT 1").one() is not None, stream)
+            os.kill(running.cassandra.pid, signal.SIGKILL)
+            said, _ = stream.communicate(timeout=120)
+        finally:
+            if stream.poll() is None:
+                os.killpg(stream.pid, signal.SIGKILL)
+    assert stream.returncode == 3
+    assert "error: Cassandra failed under the stream; nothing is lost" in said
+    assert "Traceback" not in said
+    assert "\tat " not in said

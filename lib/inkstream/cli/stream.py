@@ -35,7 +35,7 @@ def stream(
     from inkstream.local.jars import ensure_jars, spark_class_path
     from inkstream.local.java import java_home
     from inkstream.settings import load_settings
-    from inkstream.spark import submit_environment, submit_line
+    from inkstream.spark import require_master, submit_environment, submit_line
     from inkstream.store.schema import apply_schema
     from inkstream.store.topics import create_topics
 
@@ -51,6 +51,7 @@ def stream(
         ours = {name: value for name, value in environment.items() if os.environ.get(name) != value}
         typer.echo(shlex.join(["env", *(f"{name}={value}" for name, value in ours.items()), *line]))
         return
+    require_master(master or settings.spark.master)
     create_topics(settings)
     apply_schema(settings)
     os.execvpe(line[0], line, environment)

@@ -118,7 +118,7 @@ def _predict(reader: Reader, batch: pa.RecordBatch, *, defer: bool) -> pa.Record
     ]
     rejected = pa.array([reading.outcome == REJECTED for reading in readings])
     kept_headers = pc.if_else(rejected, batch.column("headers"), pa.scalar(None, batch.column("headers").type))
-    # Large pictures are not handed back: Spark would hold the whole micro-batch's. The sink takes them from Kafka again.
+    # Large pictures are not handed back, Spark would hold all of a micro-batch's: the sink takes them from Kafka again.
     values_back = batch.column("value") if defer else pa.nulls(len(rows), pa.binary())
     arrays += [kept_headers.cast(RESULT_SCHEMA.field("headers").type), values_back]
     return pa.RecordBatch.from_arrays(arrays, schema=RESULT_SCHEMA)

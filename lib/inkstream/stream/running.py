@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
+from cassandra import DriverException, RequestExecutionException
+from cassandra.cluster import NoHostAvailable
 from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
 from pyspark.java_gateway import ensure_callback_server_started
@@ -147,7 +149,7 @@ def follow(query: StreamingQuery, sink: Sink, progress: Progress) -> None:
             progress.watch(query.lastProgress)
     except StreamingQueryException as error:
         if not (sink.stopping.is_set() and StoppedError.__name__ in str(error)):
-            raise
+            raise sink.failure or error from error
     progress.watch(query.lastProgress)
 
 
@@ -157,14 +159,16 @@ def exit_status_of(error: Exception, *, debug: bool) -> int:
         traceback.print_exception(error)
     if isinstance(error, InkstreamError):
         sentence, status = str(error), error.exit_status
-    elif isinstance(error, StreamingQueryException):
-        sentence, status = _explain(str(error))
+    elif isinstance(error, _OF_THE_ENDS):
+        sentence, status = _explain(f"{type(error).__module__}.{type(error).__name__}: {error}")
     else:
         sentence, status = f"{type(error).__name__}: {_first_line(str(error))} (--debug shows where)", 1
     sys.stderr.write(f"error: {sentence}\n")
     return status
 
 
+# Errors that bring another program's words: Spark's, the connector's, Cassandra's driver's.
+_OF_THE_ENDS = (StreamingQueryException, Py4JError, DriverException, NoHostAvailable, RequestExecutionException)
 _KNOWN = (
     (
         r"Some data may have been lost|OffsetOutOfRange",
@@ -178,7 +182,7 @@ _KNOWN = (
         3,
     ),
     (
-        r"(?i)NoHostAvailable|AllNodesFailed|Failed to open native connection|WriteTimeout|Unavailable|cassandra",
+        r"(?i)NoHostAvailable|AllNodesFailed|native connection|WriteTimeout|Unavailable|datastax|cassandra",
         "Cassandra failed under the stream; nothing is lost, start it again when `./submit.sh status` shows it up",
         3,
     ),
@@ -198,7 +202,7 @@ def _explain(text: str) -> tuple[str, int]:
 
 
 def _cause(text: str) -> str:
-    causes = re.findall(r"(?:Caused by: |^)((?:[a-z]+\.)+\w*(?:Exception|Error)[^\n]*)", text, re.MULTILINE)
+    causes = re.findall(r"(?:Caused by: |^: |^)((?:[a-z]+\.)+\w*(?:Exception|Error)[^\n]*)", text, re.MULTILINE)
     return _first_line(causes[-1] if causes else text)
 
 

@@ -96,6 +96,7 @@ class Sink:
         self._report = report
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="sink")
         self.stopping = threading.Event()  # once set, no further micro-batch is begun
+        self.failure: Exception | None = None  # what ended a micro-batch; Spark hands on little more than that it did
 
     def close(self) -> None:
         """Let go of the writing threads."""
@@ -115,6 +116,9 @@ class Sink:
                 self._ledger.mark_days(arrivals, now)
             if arrivals:
                 self._report(report)
+        except Exception as error:
+            self.failure = error
+            raise
         finally:
             for results in held:
                 results.unpersist()

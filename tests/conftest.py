@@ -52,13 +52,20 @@ def settings(services: SettingsFactory) -> Settings:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Settings]:
-    """Settings whose local folder is the test's own, with the jars of the project, and demanded free ports."""
-    plain = load_settings()
+def folder(tmp_path: Path) -> Path:
+    """A local folder of the test's own, with the project's jars."""
     folder = tmp_path / "var"
     folder.mkdir()
-    (plain.local.path / "jars").mkdir(parents=True, exist_ok=True)
-    (folder / "jars").symlink_to(plain.local.path / "jars")
+    jars = load_settings().local.path / "jars"
+    jars.mkdir(parents=True, exist_ok=True)
+    (folder / "jars").symlink_to(jars)
+    return folder
+
+
+@pytest.fixture
+def own(folder: Path) -> Iterator[Settings]:
+    """Settings whose local folder is the test's own, with the jars of the project, and demanded free ports."""
+    plain = load_settings()
     local = plain.local.model_copy(
         update={"folder": str(folder), "kafka_port": free_port(), "cassandra_port": free_port()}
     )

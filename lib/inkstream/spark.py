@@ -54,6 +54,7 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
     root = home()
     # The connector reads the schema anew at each save: of one keyspace, not of Cassandra's own as well.
     schema = f"-Ddatastax-java-driver.advanced.metadata.schema.refreshed-keyspaces.0={settings.cassandra.keyspace}"
+    java = f"-XX:+UseParallelGC {schema}"
     logging = f"-Dlog4j2.configurationFile=file:{root / 'conf' / 'log4j2-spark.properties'}"
     if "--debug" in arguments:
         logging += " -Dinkstream.pattern=%d{HH:mm:ss}_%p_%c{1}:_%m%n%ex"  # no spaces: spark-submit cuts there
@@ -74,9 +75,9 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
         "--conf",
         f"spark.pyspark.python={sys.executable}",
         "--conf",
-        f"spark.driver.extraJavaOptions=-XX:+UseParallelGC {schema} {logging}",
+        f"spark.driver.extraJavaOptions={java} {logging}",
         "--conf",
-        f"spark.executor.extraJavaOptions=-XX:+UseParallelGC {schema}",
+        f"spark.executor.extraJavaOptions={java}",
         str(root / "jobs" / f"{job}.py"),
         *arguments,
     ]

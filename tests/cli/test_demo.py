@@ -21,17 +21,6 @@ COMMAND = str(Path(sys.executable).with_name("inkstream"))
 TABLES = ("images", "predictions", "predictions_by_day")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A local folder of the test's own, with the project's jars."""
-    folder = tmp_path / "var"
-    folder.mkdir()
-    jars = load_settings().local.path / "jars"
-    jars.mkdir(parents=True, exist_ok=True)
-    (folder / "jars").symlink_to(jars)
-    return folder
-
-
 def processes_of(folder: Path) -> list[str]:
     """The processes that know the folder."""
     found = []

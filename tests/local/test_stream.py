@@ -45,25 +45,29 @@ def run(settings: Settings, script: str) -> Scripted:
     return stream
 
 
-def test_the_last_error_sentence_and_the_status_are_taken_over(own: Settings) -> None:
+@pytest.mark.parametrize(
+    ("script", "said", "status"),
+    [
+        pytest.param(
+            "import sys; print('noise\\nerror: Cassandra is gone', file=sys.stderr); sys.exit(3)",
+            r"^Cassandra is gone \(said the stream; its log is .*stream\.log\)$",
+            3,
+            id="its last error sentence and its status are taken over",
+        ),
+        pytest.param(
+            "import os; print('last words', flush=True); os.kill(os.getpid(), 9)",
+            r"was ended by signal 9 without saying why; its log .* ends with:\nlast words$",
+            1,
+            id="one that says nothing shows the end of its log",
+        ),
+    ],
+)
+def test_a_stream_that_ended_says_why_of_this_run_only(own: Settings, script: str, said: str, status: int) -> None:
     run(own, "print('error: of an earlier run')").stop()
-    stream = run(own, "import sys; print('noise\\nerror: Cassandra is gone', file=sys.stderr); sys.exit(3)")
-    with pytest.raises(
-        StreamEnded, match=r"^Cassandra is gone \(said the stream; its log is .*stream\.log\)$"
-    ) as caught:
+    stream = run(own, script)
+    with pytest.raises(StreamEnded, match=said) as caught:
         stream.check()
-    assert caught.value.exit_status == 3
-    stream.stop()
-
-
-def test_a_stream_that_says_nothing_shows_the_end_of_its_log_only_of_this_run(own: Settings) -> None:
-    run(own, "print('error: of an earlier run')").stop()
-    stream = run(own, "import os; print('last words', flush=True); os.kill(os.getpid(), 9)")
-    with pytest.raises(
-        StreamEnded, match=r"was ended by signal 9 without saying why; its log .* ends with:\nlast words$"
-    ) as caught:
-        stream.check()
-    assert caught.value.exit_status == 1
+    assert caught.value.exit_status == status
     stream.stop()
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from cassandra import DriverException
-from cassandra.cluster import NoHostAvailable, Session
+from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
 from inkstream.demo.cards import Card
 from inkstream.errors import ServiceError
 from inkstream.records import REJECTED, bucket_of, day_of
+from inkstream.store.session import CASSANDRA_ERRORS
 
 CONCURRENCY = 16
 Rows = dict[str, list[Any]]
@@ -48,7 +48,7 @@ def check_cards(session: Session, cards: Sequence[Card]) -> Check:
     try:
         images, predictions = (_read(session, query, ids) for query in (_IMAGES, _PREDICTIONS))
         days = _read(session, _BY_DAY, by_day)
-    except (DriverException, NoHostAvailable) as error:
+    except CASSANDRA_ERRORS as error:
         raise ServiceError(f"Cassandra does not give the demo's rows ({type(error).__name__}: {error})") from error
     gaps = [
         f"{card.sample.name}: {gap}"

@@ -95,9 +95,10 @@ class Cassandra(EmbeddedService):
         ]
 
     def answers(self) -> bool:
-        from cassandra import DriverException
-        from cassandra.cluster import Cluster, ExecutionProfile, NoHostAvailable
+        from cassandra.cluster import Cluster, ExecutionProfile
         from cassandra.policies import WhiteListRoundRobinPolicy
+
+        from inkstream.store.session import CASSANDRA_ERRORS
 
         profile = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy([LOOPBACK]))
         cluster = Cluster(
@@ -105,7 +106,7 @@ class Cassandra(EmbeddedService):
         )
         try:
             return cluster.connect().execute("SELECT release_version FROM system.local").one() is not None
-        except (NoHostAvailable, DriverException, OSError) as error:
+        except (*CASSANDRA_ERRORS, OSError) as error:
             log.debug("cassandra does not answer yet: %s", error)
             return False
         finally:

@@ -9,17 +9,16 @@ from datetime import date, datetime, timezone
 from itertools import groupby, islice
 from typing import Any
 
-from cassandra import DriverException, OperationTimedOut, RequestExecutionException
-from cassandra.cluster import NoHostAvailable, Session
+from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
 from inkstream.errors import ServiceError
 from inkstream.records import BUCKETS_A_DAY, BUCKETS_AN_HOUR, REASON_CODES
+from inkstream.store.session import CASSANDRA_ERRORS
 
 PAGE_ROWS = 2_000
 REASONS_AT_ONCE = 500
 CONCURRENCY = 32
-_CASSANDRA_ERRORS = (DriverException, NoHostAvailable, OperationTimedOut, RequestExecutionException)
 
 # Every version of an answer was written at its own time; the newest wins where the current version has none.
 _BY_DAY = """
@@ -48,7 +47,7 @@ def read_days(session: Session) -> list[date]:
     """The UTC days that have, or had, answers; newest first. Raises ServiceError."""
     try:
         return sorted((row.day.date() for row in session.execute("SELECT day FROM changed_days")), reverse=True)
-    except _CASSANDRA_ERRORS as error:
+    except CASSANDRA_ERRORS as error:
         raise _failed("changed_days", error) from error
 
 
@@ -67,7 +66,7 @@ def read_results(session: Session, days: Iterable[date], current_version: str) -
         for day in days:
             results = (_choose(versions, current_version) for versions in _pictures(session, statement, day))
             yield from _with_reasons(session, results)
-    except _CASSANDRA_ERRORS as error:
+    except CASSANDRA_ERRORS as error:
         raise _failed("predictions_by_day", error) from error
 
 

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cassandra import ConsistencyLevel
+from cassandra import ConsistencyLevel, DriverException
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
@@ -16,6 +16,9 @@ from inkstream.errors import ServiceError, SettingError
 from inkstream.settings import CassandraSettings
 
 log = logging.getLogger(__name__)
+
+# What a statement can raise: each of the driver's own errors, and the one that is none of them.
+CASSANDRA_ERRORS = (DriverException, NoHostAvailable)
 
 CONNECT_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 30.0

@@ -13,8 +13,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from cassandra import DriverException, RequestExecutionException
-from cassandra.cluster import NoHostAvailable
 from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
 from pyspark.java_gateway import ensure_callback_server_started
@@ -24,6 +22,7 @@ from pyspark.sql.streaming import StreamingQuery
 from inkstream.errors import InkstreamError
 from inkstream.model.bundle import bundle_to_bytes, load_bundle, shipped_bundle
 from inkstream.settings import Settings
+from inkstream.store.session import CASSANDRA_ERRORS
 from inkstream.stream.predict import PredictTask, reader_for
 from inkstream.stream.progress import Progress
 from inkstream.stream.sink import Sink, StoppedError
@@ -168,7 +167,7 @@ def exit_status_of(error: Exception, *, debug: bool) -> int:
 
 
 # Errors that bring another program's words: Spark's, the connector's, Cassandra's driver's.
-_OF_THE_ENDS = (StreamingQueryException, Py4JError, DriverException, NoHostAvailable, RequestExecutionException)
+_OF_THE_ENDS = (StreamingQueryException, Py4JError, *CASSANDRA_ERRORS)
 _KNOWN = (
     (
         r"Some data may have been lost|OffsetOutOfRange",
@@ -202,7 +201,7 @@ def _explain(text: str) -> tuple[str, int]:
 
 
 def _cause(text: str) -> str:
-    causes = re.findall(r"(?:Caused by: |^: |^)((?:[a-z]+\.)+\w*(?:Exception|Error)[^\n]*)", text, re.MULTILINE)
+    causes = re.findall(r"(?:Caused by: |^(?:: )?)((?:[a-z]+\.)+\w*(?:Exception|Error)[^\n]*)", text, re.MULTILINE)
     return _first_line(causes[-1] if causes else text)
 
 

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 EXTRAS = {
     "train": "TensorFlow, to train a model",
     "notebooks": "JupyterLab, to open the notebooks",
+    "bench": "what the benchmark compares with",
     "test": "the test and style tools",
 }
 

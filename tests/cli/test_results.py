@@ -120,6 +120,17 @@ def test_more_rows_than_a_page_come_each_once(session: Session, monkeypatch: pyt
     assert found == [f"{number:02}" for number in range(90)]
 
 
+def test_reading_goes_on_after_any_picture_s_place(session: Session) -> None:
+    moments = [NOON - step for step in (timedelta(0), timedelta(milliseconds=1), timedelta(hours=2)) for _ in range(3)]
+    for number, moment in enumerate(moments):
+        _store(session, f"{number:02}", moment, source=f"class:{number}")
+    found = list(read_results(session, [NOON.date()], "v1"))
+    assert [result.source for result in found] == [f"class:{number}" for number in range(9)]
+    for number, result in enumerate(found):
+        after = (result.uploaded_at, result.image_id)
+        assert list(read_results(session, [NOON.date()], "v1", after)) == found[number + 1 :]
+
+
 def test_the_current_version_s_answer_is_shown_else_the_one_written_last(session: Session) -> None:
     _store(session, "both", label="1", model_version="v1", written_us=10)
     _store(session, "both", label="2", model_version="v2", written_us=30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from itertools import groupby, islice
 from typing import Any
 
@@ -13,7 +13,7 @@ from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
 from inkstream.errors import ServiceError
-from inkstream.records import BUCKETS_A_DAY, BUCKETS_AN_HOUR, REASON_CODES
+from inkstream.records import BUCKETS_AN_HOUR, REASON_CODES
 from inkstream.store.session import CASSANDRA_ERRORS
 
 PAGE_ROWS = 2_000
@@ -22,9 +22,9 @@ CONCURRENCY = 32
 
 # Every version of an answer was written at its own time; the newest wins where the current version has none.
 _BY_DAY = """
-    SELECT image_id, filename, uploaded_at, label, confidence, outcome, reason_code, model_version,
+    SELECT image_id, filename, source, uploaded_at, label, confidence, outcome, reason_code, model_version,
            WRITETIME(outcome) AS written_us
-    FROM predictions_by_day WHERE day = ? AND bucket = ?"""
+    FROM predictions_by_day WHERE day = ? AND bucket = ? AND uploaded_at <= ?"""
 _REASON = "SELECT reason FROM predictions WHERE image_id = ? AND model_version = ?"
 
 
@@ -40,7 +40,11 @@ class Result:
     outcome: str
     reason_code: str | None
     model_version: str
+    source: str | None = None
     reason: str | None = None
+
+
+Place = tuple[datetime, str]  # of a picture in the order of reading: uploaded_at and id
 
 
 def read_days(session: Session) -> list[date]:
@@ -51,11 +55,14 @@ def read_days(session: Session) -> list[date]:
         raise _failed("changed_days", error) from error
 
 
-def read_results(session: Session, days: Iterable[date], current_version: str) -> Iterator[Result]:
+def read_results(
+    session: Session, days: Iterable[date], current_version: str, after: Place | None = None
+) -> Iterator[Result]:
     """Yield the days' answers, in the days' order and the newest first within each, one per picture.
 
-    Of a picture that several versions answered: the current version's answer, else the one written last. Rows come in
-    pages from the 16 buckets of an hour, so memory stays bounded whatever a day holds.
+    `after`: only those that come after this picture's place; what is newer is not read. Of a picture that several
+    versions answered: the current version's answer, else the one written last. Rows come in pages from the 16 buckets
+    of an hour, so memory stays bounded whatever a day holds.
 
     Raises:
         ServiceError: Cassandra stops answering.
@@ -64,19 +71,23 @@ def read_results(session: Session, days: Iterable[date], current_version: str) -
         statement = session.prepare(_BY_DAY)
         statement.fetch_size = PAGE_ROWS
         for day in days:
-            results = (_choose(versions, current_version) for versions in _pictures(session, statement, day))
+            results = (_choose(versions, current_version) for versions in _pictures(session, statement, day, after))
             yield from _with_reasons(session, results)
     except CASSANDRA_ERRORS as error:
         raise _failed("predictions_by_day", error) from error
 
 
-def _pictures(session: Session, statement: Any, day: date) -> Iterator[list[Any]]:
+def _pictures(session: Session, statement: Any, day: date, after: Place | None) -> Iterator[list[Any]]:
     """Yield all rows of one picture after the other, newest picture first."""
-    for start in range(BUCKETS_A_DAY - BUCKETS_AN_HOUR, -1, -BUCKETS_AN_HOUR):
-        asked = [session.execute_async(statement, (day, start + n)) for n in range(BUCKETS_AN_HOUR)]
+    # A phone's clock may be five minutes fast (records.uploaded_at): nothing is stored that is later than that.
+    newest = after[0] if after else datetime.now(timezone.utc) + timedelta(minutes=10)
+    hours = 24 if newest.date() > day else newest.hour + 1 if newest.date() == day else 0
+    for start in range((hours - 1) * BUCKETS_AN_HOUR, -1, -BUCKETS_AN_HOUR):
+        asked = [session.execute_async(statement, (day, start + n, newest)) for n in range(BUCKETS_AN_HOUR)]
         rows = heapq.merge(*map(_rows, asked), key=_newest_first)
-        for _, versions in groupby(rows, key=_newest_first):
-            yield list(versions)
+        for place, versions in groupby(rows, key=_newest_first):
+            if after is None or place > (-after[0].timestamp(), after[1]):
+                yield list(versions)
 
 
 def _rows(asked: Any) -> Iterator[Any]:
@@ -85,7 +96,7 @@ def _rows(asked: Any) -> Iterator[Any]:
 
 
 def _newest_first(row: Any) -> tuple[float, str]:
-    return -row.uploaded_at.timestamp(), row.image_id
+    return -row.uploaded_at.replace(tzinfo=timezone.utc).timestamp(), row.image_id
 
 
 def _choose(versions: list[Any], current_version: str) -> Result:
@@ -99,6 +110,7 @@ def _choose(versions: list[Any], current_version: str) -> Result:
         row.outcome,
         row.reason_code,
         row.model_version,
+        row.source,
     )
 
 

@@ -139,6 +139,12 @@ _RFC3339 = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+
+def ink_share(prepared: np.ndarray[Any, Any] | None) -> float | None:
+    """How much of what the model saw is ink: the mean of its uint8 values, 0..1; None where it saw nothing."""
+    return None if prepared is None else float(prepared.mean()) / 255.0
+
+
 # --- Kafka ----------------------------------------------------------------------------------------------------
 
 # Headers of images.uploaded, all optional, all UTF-8.
@@ -209,6 +215,7 @@ RESULT = {
     "stage_times": "string",  # JSON, stage -> milliseconds
     "day": "date",
     "bucket": "int",
+    "ink_share": "float",  # mean of prepared, 0..1
     "write_time": "bigint",  # microseconds: Cassandra's write timestamp
     "answer": "binary",  # the JSON value of images.predicted
     "headers": "array<struct<key:string,value:binary>>",  # the upload's own, of rejected ones only
@@ -265,6 +272,9 @@ PREDICTIONS_BY_DAY = {
     "partition": "int",
     "offset": "bigint",
     "stage_times": "text",
+    "claimed_label": "text",
+    "ink_share": "float",
+    "predicted_at": "timestamp",
 }
 CORRECTIONS = {"image_id": "text", "corrected_at": "timestamp", "label": "text", "by": "text"}
 CHANGED_DAYS = {"day": "date", "changed_at": "timestamp"}
@@ -275,6 +285,7 @@ STREAM_PROGRESS = {
     "until_offset": "bigint",
     "updated_at": "timestamp",
 }
+SUMMARIES = {"day": "date", "made_at": "timestamp", "summary": "text"}
 TABLES = {
     "images": IMAGES,
     "image_parts": IMAGE_PARTS,
@@ -283,4 +294,5 @@ TABLES = {
     "corrections": CORRECTIONS,
     "changed_days": CHANGED_DAYS,
     "stream_progress": STREAM_PROGRESS,
+    "summaries": SUMMARIES,
 }

@@ -91,7 +91,7 @@ def test_what_came_with_the_upload_is_stored(pipeline: Pipeline) -> None:
     assert (image.width, image.height, image.size_bytes) == (28, 28, len(SEVEN))
     assert (image.bytes, image.sha256) == (SEVEN, hashlib.sha256(SEVEN).hexdigest())
     (row,) = pipeline.rows("predictions_by_day")
-    assert (str(row.day), row.bucket) == ("2026-01-31", bucket_of(at, "one"))
+    assert (str(row.day), row.bucket, row.claimed_label) == ("2026-01-31", bucket_of(at, "one"), "7")
     assert [str(day.day) for day in pipeline.rows("changed_days")] == ["2026-01-31"]
 
 
@@ -177,6 +177,18 @@ def test_a_newer_upload_of_an_id_takes_the_older_ones_place(pipeline: Pipeline) 
     assert len(pipeline.answers()) == 2
 
 
+def test_the_day_that_loses_an_upload_to_another_day_is_marked_as_changed(pipeline: Pipeline) -> None:
+    pipeline.send([(b"one", SEVEN, {"uploaded-at": "2026-01-30T08:00:00Z"})])
+    pipeline.drain()
+    (before,) = pipeline.rows("changed_days")
+    pipeline.send([(b"one", EIGHT, {"uploaded-at": "2026-01-31T09:00:00Z"})])
+    pipeline.drain()
+
+    after = {str(row.day): row.changed_at for row in pipeline.rows("changed_days")}
+    assert set(after) == {"2026-01-30", "2026-01-31"}
+    assert after["2026-01-30"] > before.changed_at
+
+
 def test_of_an_id_twice_in_a_batch_the_last_is_stored_and_both_are_answered(pipeline: Pipeline) -> None:
     pipeline.send([(b"one", SEVEN, {"filename": "first"}), (b"one", b"broken", {})])
     pipeline.drain()
@@ -229,5 +241,6 @@ def test_an_answer_says_all_that_the_row_says(pipeline: Pipeline) -> None:
     for column in ("probabilities", "stage_times", "why"):
         assert json.loads(getattr(row, column)) == answer[column]
     (by_day,) = pipeline.rows("predictions_by_day")
-    assert by_day.stage_times == row.stage_times
+    assert (by_day.stage_times, by_day.predicted_at) == (row.stage_times, row.predicted_at)
     assert len(row.prepared) == 28 * 28
+    assert by_day.ink_share == pytest.approx(sum(row.prepared) / len(row.prepared) / 255)

@@ -22,7 +22,10 @@ TOP = {
     # The binding from slf4j to log4j is in Kafka's distribution only. `!`: its own pins (an older Kafka!) do not count.
     "kafka": ["org.apache.kafka:kafka_2.13:4.1.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3!"],
     "cassandra": ["org.apache.cassandra:cassandra-all:5.0.9"],
+    # For the warehouse's session only: its tables, and the local file that its catalog is in.
+    "report": ["org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0", "org.xerial:sqlite-jdbc:3.50.3.0"],
 }
+BESIDE_PYSPARK = {"spark", "report"}
 # OpenSSL for encrypted links (the JVM's own TLS serves as well), and other systems' native code that never loads here.
 LEFT_OUT = re.compile(r"netty-tcnative-.*|.*windows.*|.*riscv.*")
 
@@ -45,7 +48,7 @@ def _locked_lines(group: str, cache: Path) -> Iterable[str]:
 
     context = MavenContext(repo_cache=cache, timeout=TIMEOUT_S)
     asked, followed = context.resolver.resolve([context.create_dependency(top) for top in TOP[group]])
-    present = _artifacts_of_pyspark() if group == "spark" else set()
+    present = _artifacts_of_pyspark() if group in BESIDE_PYSPARK else set()
     artifacts = {dependency.artifact.key: dependency.artifact for dependency in [*asked, *followed]}.values()
     wanted = [
         artifact

@@ -20,7 +20,7 @@ from inkstream.settings import Settings, home
 
 log = logging.getLogger(__name__)
 
-GROUPS = ("spark", "kafka", "cassandra")
+GROUPS = ("spark", "kafka", "cassandra", "report")
 THREADS = 12
 ATTEMPTS = 3
 TIMEOUT_S = 60

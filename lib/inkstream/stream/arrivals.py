@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -135,7 +135,7 @@ class Ledger:
         return {row.image_id: row for row in rows if row.write_time is not None}
 
     def remove_superseded(self, superseded: list[tuple[Stored, int]]) -> None:
-        """Delete all that is stored of older uploads, as of just before the newer one; as often as it takes."""
+        """Delete what is stored of older uploads, as of just before the newer one, and mark their days as changed."""
         by_day, *others = self._forget
         steps: list[list[tuple[Any, tuple[Any, ...]]]] = [[] for _ in self._forget]
         for row, write_time in superseded:
@@ -144,8 +144,12 @@ class Ledger:
             steps[0].append((by_day, (write_time - 1, *place)))
             for step, statement in zip(steps[1:], others, strict=True):
                 step.append((statement, (write_time - 1, row.image_id)))
-        for step in steps:
+        days = {day_of(row.uploaded_at.replace(tzinfo=timezone.utc)) for row, _ in superseded}
+        for step in steps[:-1]:
             execute_concurrent(self._session, step, concurrency=64)
+        # Before the row in images goes: should this be cut short, the replay finds it again.
+        self._mark(days, datetime.now(timezone.utc))
+        execute_concurrent(self._session, steps[-1], concurrency=64)
 
     def record_progress(self, arrivals: list[Arrival], now: datetime) -> None:
         """Write down that everything up to the micro-batch's last offsets is stored and answered."""
@@ -161,5 +165,8 @@ class Ledger:
 
     def mark_days(self, arrivals: list[Arrival], now: datetime) -> None:
         """Write down the days that the micro-batch touched."""
-        for day in sorted({arrival.day for arrival in arrivals}):
+        self._mark({arrival.day for arrival in arrivals}, now)
+
+    def _mark(self, days: Iterable[str], now: datetime) -> None:
+        for day in sorted(days):
             self._session.execute(self._day, (day, now))

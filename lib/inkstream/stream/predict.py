@@ -24,6 +24,7 @@ from inkstream.records import (
     encode_answer,
     encode_json,
     image_id,
+    ink_share,
     top_probabilities,
     uploaded_at,
     write_time_us,
@@ -228,6 +229,7 @@ def _row(
         stage_times,
         date(at.year, at.month, at.day),
         bucket_of(at, id_),
+        ink_share(reading.prepared),
         write_time_us(timestamp_ms, offset),
         encode_answer(answer),
     )

@@ -13,27 +13,30 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from inkstream.errors import InkstreamError
 from inkstream.image.idx import pictures_and_labels
 from inkstream.model.bundle import Bundle
+from inkstream.model.examples import Labelled, TrainingData, split_held
+from inkstream.model.fitting import Plan, Step
 from inkstream.model.imitations import prepared_imitations
 from inkstream.model.recipes import RECIPES
-from inkstream.model.training import Labelled, Plan, Step, TrainingData, split_held, train_bundle
+from inkstream.model.training import train_bundle
 
 
 def run(data: TrainingData, plan: Plan, out: Path, console: Console) -> Bundle:
     """Train with a progress bar that shows loss and accuracy; the written bundle out."""
     labels = [str(label) for label in range(10)]
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    epochs = plan.settled().epochs
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("training", total=None)
 
         def show(step: Step) -> None:
             progress.update(
                 task,
-                total=plan.epochs * step.batches,
+                total=epochs * step.batches,
                 completed=step.epoch * step.batches + step.batch,
-                description=f"epoch {step.epoch + 1}/{plan.epochs}  loss {step.loss:.4f}  accuracy {step.accuracy:.4f}",
+                description=f"epoch {step.epoch + 1}/{epochs}  loss {step.loss:.4f}  accuracy {step.accuracy:.4f}",
             )
-            if step.held_accuracy is not None:
-                held = f"held-back accuracy {step.held_accuracy:.4f}"
+            if step.end is not None:
+                held = f"held-back accuracy {step.end.held_accuracy:.4f}"
                 console.print(f"epoch {step.epoch + 1}: loss {step.loss:.4f}, accuracy {step.accuracy:.4f}, {held}")
 
         return train_bundle(data, labels, plan, out, show)
@@ -65,7 +68,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's four IDX files")
     parser.add_argument("--out", type=Path, required=True, help="the bundle's folder; must not exist")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="cnn")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=0, help="default: the recipe's")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--imitations", type=int, default=24_000, help="pictures made to look like uploads; 0: none")
     parser.add_argument("--batch", type=int, default=0, help="pictures a step; default: the recipe's")
@@ -73,7 +76,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     console = Console()
     data = read_data(options.data, options.imitations, options.seed, console)
-    plan = Plan(options.recipe, options.epochs, options.seed, not options.no_augment, options.batch)
+    plan = Plan(options.recipe, options.epochs, options.seed, False if options.no_augment else None, options.batch)
     bundle = run(data, plan, options.out, console)
     test = bundle.metrics["test"]
     console.print(

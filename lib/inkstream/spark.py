@@ -16,13 +16,15 @@ from inkstream.settings import Settings, home
 CONNECT_S = 5.0
 
 
-def build_session(settings: Settings, name: str) -> SparkSession:
+def build_session(settings: Settings, name: str, *, cassandra: bool = True) -> SparkSession:
     """The session of a job that spark-submit runs, with the addresses and secrets of the settings.
+
+    cassandra: False for a job that reads and writes files only, and needs none of its addresses.
 
     Secrets are set here and not on the command line, where any user of the machine could read them.
     """
     builder = SparkSession.builder.appName(name)
-    for key, value in cassandra_conf(settings).items():
+    for key, value in (cassandra_conf(settings) if cassandra else {}).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 

@@ -16,9 +16,11 @@ from inkstream.model.augment import augment
 from inkstream.model.bundle import check_golden, load_bundle, shipped_bundle
 from inkstream.model.drawn import WAYS, draw
 from inkstream.model.engine import open_engine
+from inkstream.model.examples import Labelled, TrainingData, split_held
+from inkstream.model.fitting import Plan, Step
 from inkstream.model.imitations import prepared_imitations
 from inkstream.model.recipes import recipe_named
-from inkstream.model.training import Labelled, Plan, Step, TrainingData, split_held, train_bundle
+from inkstream.model.training import train_bundle
 from inkstream.settings import home
 
 Array = np.ndarray[Any, Any]
@@ -106,7 +108,7 @@ def test_a_small_training_ends_with_a_bundle_that_knows_its_digits(tmp_path: Pat
     assert bundle.recipe["imitations"] == 40
     assert check_golden(bundle, open_engine(bundle)) == 48
     assert steps[-1].epoch == 3
-    assert steps[-1].held_accuracy is not None
+    assert steps[-1].end is not None
     with pytest.raises(BundleError, match="immutable"):
         train_bundle(TrainingData(learnt, held, test), ["0", "1", "2"], Plan(), tmp_path / "bundle", steps.append)
 

@@ -29,7 +29,22 @@ def read_idx(path: str | Path) -> Bytes:
         SettingError: the file is missing, no IDX file of bytes, or has not as many as it states.
     """
     path = Path(path)
-    content = _content(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SettingError(f"{path} does not exist; name an IDX file like train-images-idx3-ubyte or its .gz") from None
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read ({error}); fetch it again") from error
+    return parse_idx(content, str(path))
+
+
+def parse_idx(content: bytes, path: str) -> Bytes:
+    """The same of a file's bytes, gzipped or not; `path` is for the messages.
+
+    Raises:
+        SettingError: they are no IDX file of bytes, or not as many as it states.
+    """
+    content = _unpacked(content, path)
     if len(content) < 4 or content[:2] != b"\x00\x00" or not 1 <= content[3] <= _MAX_DIMENSIONS:
         raise SettingError(f"{path} is no IDX file; name one like train-images-idx3-ubyte or its .gz")
     if content[2] != _UINT8:
@@ -73,11 +88,8 @@ def _find(folder: Path, name: str) -> Path:
     raise SettingError(f"{folder} has no {name} or {name}.gz; name a folder that holds MNIST's four IDX files")
 
 
-def _content(path: Path) -> bytes:
+def _unpacked(content: bytes, path: str) -> bytes:
     try:
-        content = path.read_bytes()
         return gzip.decompress(content) if content.startswith(_GZIP_MAGIC) else content
-    except FileNotFoundError:
-        raise SettingError(f"{path} does not exist; name an IDX file like train-images-idx3-ubyte or its .gz") from None
     except (OSError, EOFError, zlib.error) as error:
         raise SettingError(f"{path} cannot be read ({error}); fetch it again") from error

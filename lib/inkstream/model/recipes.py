@@ -7,20 +7,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from inkstream.errors import SettingError
+from inkstream.model.optimisers import Pace, adam_in_steps, adamw_along_a_cosine, sgd_that_decays, steady_adam
+from inkstream.model.resnet import build_resnet
 
 BATCH_MEMORY = 0.95  # of the batch statistics: Keras's 0.99 needs more steps than a small training has
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`build(input_shape, classes)` gives a keras.Model: float32 (N, *input_shape), 0..255 in, logits out."""
+    """`build(input_shape, classes)` gives a keras.Model: float32 (N, *input_shape), 0..255 in, logits out.
+
+    Whoever trains may name other figures than these. augmented: the pictures, anew in each epoch. patience: epochs
+    without a better one before it stops; 0: never, since a rate that falls along a cosine has to come down.
+    """
 
     name: str
     build: Callable[[tuple[int, ...], int], Any]
     batch: int
-    learning_rate: float  # the highest; warmed up to, then falling along a cosine
-    weight_decay: float
-    label_smoothing: float
+    learning_rate: float  # the highest
+    epochs: int
+    optimiser: Callable[[Pace], Any] = adamw_along_a_cosine
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    augmented: bool = True
+    patience: int = 0
 
 
 def recipe_named(name: str) -> Recipe:
@@ -59,4 +69,48 @@ def build_cnn(input_shape: tuple[int, ...], classes: int) -> Any:
     return Model(inputs, layers.Dense(classes)(x), name="cnn")
 
 
-RECIPES = {"cnn": Recipe("cnn", build_cnn, batch=128, learning_rate=3e-3, weight_decay=1e-4, label_smoothing=0.02)}
+def build_mlp(input_shape: tuple[int, ...], classes: int) -> Any:
+    """One hidden layer of 500, L2 0.0001 on the weights."""
+    from keras import Input, Model, layers, regularizers
+
+    inputs = Input(input_shape)
+    x = layers.Rescaling(1 / 255)(layers.Flatten()(inputs))
+    x = layers.Dense(500, activation="relu", kernel_regularizer=regularizers.L2(1e-4))(x)
+    return Model(inputs, layers.Dense(classes, kernel_regularizer=regularizers.L2(1e-4))(x), name="mlp")
+
+
+def build_dense(input_shape: tuple[int, ...], classes: int) -> Any:
+    """Dense 512 and Dropout 0.2: what a first lesson in Keras trains."""
+    from keras import Input, Model, layers
+
+    inputs = Input(input_shape)
+    x = layers.Rescaling(1 / 255)(layers.Flatten()(inputs))
+    x = layers.Dropout(0.2)(layers.Dense(512, activation="relu")(x))
+    return Model(inputs, layers.Dense(classes)(x), name="dense")
+
+
+_ALL = (
+    Recipe("cnn", build_cnn, batch=128, learning_rate=3e-3, epochs=20, weight_decay=1e-4, label_smoothing=0.02),
+    Recipe(
+        "mlp",
+        build_mlp,
+        batch=200,
+        learning_rate=0.1,
+        epochs=30,
+        optimiser=sgd_that_decays,
+        augmented=False,
+        patience=5,
+    ),
+    Recipe(
+        "dense",
+        build_dense,
+        batch=128,
+        learning_rate=1e-3,
+        epochs=10,
+        optimiser=steady_adam,
+        augmented=False,
+        patience=3,
+    ),
+    Recipe("resnet", build_resnet, batch=32, learning_rate=1e-3, epochs=20, optimiser=adam_in_steps),
+)
+RECIPES = {recipe.name: recipe for recipe in _ALL}

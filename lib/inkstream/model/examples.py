@@ -1,0 +1,55 @@
+"""Labelled pictures: what a training learns from, what it holds back, and the hash that says which they were."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+HELD_BACK = 5000  # pictures of the training set that only choose and calibrate
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """pixels: uint8 (N, H, W) or (N, H, W, C), 0..255, prepared. labels: int64 (N,), 0..classes-1."""
+
+    pixels: Array
+    labels: Array
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def at(self, rows: Array) -> Labelled:
+        return Labelled(self.pixels[rows], self.labels[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """train is learnt from, held chooses the epoch and calibrates, test only measures.
+
+    extra: made pictures (imitations, augmented copies), learnt from too. source: what `prepare` recorded, or nothing.
+    """
+
+    train: Labelled
+    held: Labelled
+    test: Labelled
+    extra: Labelled | None = None
+    source: str = ""
+
+    def digest(self) -> str:
+        """sha256 (hex) of every picture and label, in their order and part."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.held, self.test, *([self.extra] if self.extra else [])):
+            digest.update(np.ascontiguousarray(part.pixels).tobytes())
+            digest.update(part.labels.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+def split_held(everything: Labelled, seed: int) -> tuple[Labelled, Labelled]:
+    """All training pictures in; those to learn from and the held-back ones (at most a tenth) out."""
+    order = np.random.default_rng(seed).permutation(len(everything))
+    held = min(HELD_BACK, len(everything) // 10)
+    return everything.at(order[held:]), everything.at(order[:held])

@@ -45,9 +45,9 @@ FEW_ROWS = 500
 
 # How rows travel to Cassandra, as the connector's options. Rows of one partition are one mutation with one wait for the
 # commit log, and only predictions_by_day has many of them: with the connector's own 1 KiB it took two to three times as
-# long. Rows of partitions of their own share a request where there are many: Cassandra writes one after the other, which
-# costs a few rows milliseconds of waiting, and spares many half of its work (20,000 rows of each of images and
-# predictions: 2.8 -> 1.7 s). Counted in bytes, so that larger pictures go alone.
+# long. Rows of partitions of their own share a request where there are many: Cassandra writes one after the other. That
+# would cost a few rows milliseconds of waiting, and spares it half of the work for many (20,000 rows of each of images
+# and predictions: 2.8 -> 1.7 s). Counted in bytes, so that larger pictures go alone.
 EACH_ALONE: Mapping[str, str] = {}
 TOGETHER: Mapping[str, str] = {"batch.grouping.key": "none", "batch.size.bytes": str(16 * 1024)}
 BY_PARTITION: Mapping[str, str] = {"batch.size.bytes": str(64 * 1024)}

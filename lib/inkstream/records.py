@@ -42,6 +42,7 @@ PREPARED_SIDE = 28
 TOP_PROBABILITIES = 10
 
 _VALID_ID = re.compile(rb"(?!kafka:)[A-Za-z0-9._:-]{1,128}")
+_PLACE_ID = re.compile(r"kafka:[A-Za-z0-9._-]{1,249}:\d+:\d+:\d+", re.ASCII)
 _CLOCK_SKEW = timedelta(minutes=5)
 UTC = timezone.utc
 
@@ -72,13 +73,18 @@ class Reading:
 # --- identity -------------------------------------------------------------------------------------------------
 
 
-def image_id(key: bytes | None, topic: str, partition: int, offset: int, timestamp_ms: int) -> str:
+def image_id(
+    key: bytes | None, topic: str, partition: int, offset: int, timestamp_ms: int, replay_of: str | None = None
+) -> str:
     """The upload's id: its key where that is a valid one, else an id made of its place in Kafka.
 
-    Valid: 1-128 of A-Z a-z 0-9 . _ : - and not beginning with "kafka:".
+    Valid: 1-128 of A-Z a-z 0-9 . _ : - and not beginning with "kafka:". A replay (header replay-of) of an upload whose
+    id was made of its first place keeps that one: its key and the header say the same.
     """
     if key is not None and _VALID_ID.fullmatch(key):
         return key.decode("ascii")
+    if key is not None and replay_of is not None and key == replay_of.encode() and _PLACE_ID.fullmatch(replay_of):
+        return replay_of
     return f"kafka:{topic}:{partition}:{offset}:{timestamp_ms}"
 
 
@@ -286,6 +292,7 @@ STREAM_PROGRESS = {
     "updated_at": "timestamp",
 }
 SUMMARIES = {"day": "date", "made_at": "timestamp", "summary": "text"}
+FORGOTTEN = {"image_id": "text", "forgotten_at": "timestamp", "why": "text"}
 TABLES = {
     "images": IMAGES,
     "image_parts": IMAGE_PARTS,
@@ -295,4 +302,5 @@ TABLES = {
     "changed_days": CHANGED_DAYS,
     "stream_progress": STREAM_PROGRESS,
     "summaries": SUMMARIES,
+    "forgotten": FORGOTTEN,
 }

@@ -12,6 +12,7 @@ from cassandra.concurrent import execute_concurrent, execute_concurrent_with_arg
 from pyspark.sql import DataFrame
 
 from inkstream.records import bucket_of, day_of
+from inkstream.store.forgotten import find_forgotten
 
 IDS_A_QUERY = 100  # one IN query costs Cassandra a tenth of as many single ones; it stays on one coordinator
 CONCURRENCY = 8
@@ -36,6 +37,11 @@ class Arrival(NamedTuple):
     @property
     def origin(self) -> Origin:
         return self.topic, self.partition, self.offset
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its id is made of its place in Kafka (that of a replay is made of another one)."""
+        return self.image_id.startswith(f"kafka:{self.topic}:{self.partition}:{self.offset}:")
 
     @property
     def age(self) -> tuple[int, int, int]:
@@ -127,12 +133,16 @@ class Ledger:
         self._from_offsets: dict[tuple[str, int], int] = {}
 
     def find_stored(self, arrivals: list[Arrival]) -> dict[str, Stored]:
-        """The rows in images of ids that came before; ids made of a place in Kafka are new by their making."""
-        ids = sorted({arrival.image_id for arrival in arrivals if not arrival.image_id.startswith("kafka:")})
+        """The rows in images of ids that came before; an id made of its own place in Kafka is new by its making."""
+        ids = sorted({arrival.image_id for arrival in arrivals if not arrival.is_new})
         chunks = [(ids[start : start + IDS_A_QUERY],) for start in range(0, len(ids), IDS_A_QUERY)]
         found = execute_concurrent_with_args(self._session, self._find, chunks, concurrency=CONCURRENCY)
         rows = (Stored(*row) for success, result in found for row in result)
         return {row.image_id: row for row in rows if row.write_time is not None}
+
+    def find_forgotten(self, arrivals: list[Arrival]) -> set[str]:
+        """The ids that people want gone: neither stored nor answered again."""
+        return find_forgotten(self._session, (arrival.image_id for arrival in arrivals))
 
     def remove_superseded(self, superseded: list[tuple[Stored, int]]) -> None:
         """Delete what is stored of older uploads, as of just before the newer one, and mark their days as changed."""

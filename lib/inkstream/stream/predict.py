@@ -177,7 +177,7 @@ def _row(
     """One row of records.RESULT, in its order, without the last two: headers and bytes are columns handed through."""
     received = datetime.fromtimestamp(timestamp_ms / 1000, timezone.utc)
     at = uploaded_at(headers.get("uploaded-at"), received)
-    id_ = image_id(key, topic, partition, offset, timestamp_ms)
+    id_ = image_id(key, topic, partition, offset, timestamp_ms, headers.get("replay-of"))
     queued_ms = max(0.0, predicted_at * 1000 - timestamp_ms)
     times = {name: round(value, 3) for name, value in ((reading.times or {}) | {"queued_ms": queued_ms}).items()}
     stage_times = encode_json(times)

@@ -132,10 +132,14 @@ class Sink:
         if not arrivals:
             return []
         with report.timed("find"):
-            decision = decide(arrivals, self._ledger.find_stored(arrivals))
+            forgotten = self._ledger.find_forgotten(arrivals)
+            kept = [arrival for arrival in arrivals if arrival.image_id not in forgotten]
+            gone = [arrival.origin for arrival in arrivals if arrival.image_id in forgotten]
+            decision = decide(kept, self._ledger.find_stored(kept))
             self._ledger.remove_superseded(decision.superseded)
-        deferred = any(arrival.outcome == DEFERRED for arrival in arrivals)
-        rejected = report.add(arrivals)
+        small = _without(small, gone)
+        deferred = any(arrival.outcome == DEFERRED for arrival in kept)
+        rejected = report.add(kept)
         rows = small.where(F.col("outcome") != DEFERRED) if deferred else small
         cores = batch.sparkSession.sparkContext.defaultParallelism
         many = len(arrivals) > FEW_ROWS
@@ -143,8 +147,10 @@ class Sink:
         self._write(rows, decision.losers, report, rejected=rejected, many=many)
         if deferred:
             large, answered = self._predict(batch, report, held, large=True)
-            rejected = report.add(answered)
-            self._write(_with_bytes(batch, large), decision.losers, report, rejected=rejected, large=True)
+            rejected = report.add([arrival for arrival in answered if arrival.image_id not in forgotten])
+            self._write(
+                _with_bytes(batch, _without(large, gone)), decision.losers, report, rejected=rejected, large=True
+            )
         return arrivals
 
     def _predict(

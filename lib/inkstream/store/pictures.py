@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 import orjson
 from cassandra.cluster import Session
+from cassandra.concurrent import execute_concurrent_with_args
 
 from inkstream.errors import ServiceError
 from inkstream.records import IMAGES, INLINE_BYTES, PREDICTIONS
 from inkstream.store.session import CASSANDRA_ERRORS
+
+CONCURRENCY = 32
 
 _UPLOAD = f"SELECT {', '.join(name for name in IMAGES if name != 'bytes')} FROM images WHERE image_id = ?"
 _ANSWERS = f"SELECT {', '.join(PREDICTIONS)}, WRITETIME(outcome) AS written_us FROM predictions WHERE image_id = ?"
@@ -83,6 +87,18 @@ def read_picture(session: Session, image_id: str, current_version: str) -> Store
         stage_times=_json(answer.stage_times) or {},
         corrected=correction.label if correction else None,
     )
+
+
+def read_corrections(session: Session, image_ids: Sequence[str]) -> dict[str, str]:
+    """Of those pictures that a person corrected or confirmed: id -> the last label given. Raises ServiceError."""
+    try:
+        statement = session.prepare(_CORRECTION)
+        keys = [(image_id,) for image_id in image_ids]
+        answers = execute_concurrent_with_args(session, statement, keys, concurrency=CONCURRENCY)
+        rows = [answer.result_or_exc.one() for answer in answers]
+    except CASSANDRA_ERRORS as error:
+        raise ServiceError(f"Cassandra does not give the corrections ({type(error).__name__}: {error})") from error
+    return {image_id: row.label for image_id, row in zip(image_ids, rows, strict=True) if row}
 
 
 def read_bytes(session: Session, image_id: str) -> bytes | None:

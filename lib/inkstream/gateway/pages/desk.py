@@ -1,0 +1,89 @@
+"""What every view needs, and how a template becomes a response."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from cassandra.cluster import Session
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from inkstream.gateway.activity import Activity
+from inkstream.gateway.classes import COOKIE, Pupil, read_pupil
+from inkstream.settings import MIB, Settings
+
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
+
+_templates = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The open ends that the views work on.
+
+    session: the open Cassandra session; raises ServiceError where there is none.
+    correct: takes (request, image id, label, by) to images.corrected. may: whether a request holds a role.
+    secret: signs class links and pupils' cookies; the same in all replicas.
+    """
+
+    settings: Settings
+    session: Callable[[], Session]
+    correct: Callable[[Request, str, str, str], Awaitable[None]]
+    may: Callable[[Request, Literal["read", "upload", "admin"]], bool]
+    activity: Activity
+    model_version: Callable[[], str]
+    secret: bytes
+
+    def pupil(self, request: Request) -> Pupil | None:
+        """The pupil whose browser asks, if it is one."""
+        return read_pupil(self.secret, request.cookies.get(COOKIE))
+
+    def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """A whole page. It is about what is stored right now: no cache keeps it."""
+        context = {"here": request.url.path, "pupil": self.pupil(request), "kept": self.kept, **values}
+        return html(template, status=status, **context)
+
+    def message(self, request: Request, title: str, text: str, status: int) -> HTMLResponse:
+        """A page that says one thing, such as that a picture is not there."""
+        return self.page(request, "message.html", status=status, title=title, text=text)
+
+    @property
+    def kept(self) -> str:
+        """The line that says what is kept and for how long."""
+        days = self.settings.kafka.retention_hours / 24
+        return (
+            "What you send is kept: the picture, its answer and corrections, until the operator of this installation "
+            f"deletes them; the upload itself up to {days:.3g} days in Kafka. Nothing is passed on to anybody."
+        )
+
+    @property
+    def limit(self) -> str:
+        """The largest picture, for people."""
+        return f"{self.settings.image.max_image_bytes / MIB:.3g} MB"
+
+
+def html(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A template with its values, everything escaped."""
+    text = _templates.get_template(template).render(values)
+    return HTMLResponse(text, status, {"Cache-Control": "no-store"})
+
+
+def is_own_form(request: Request) -> bool:
+    """Whether a form was sent from a page of this server: no other site can make a signed-in browser post here."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")

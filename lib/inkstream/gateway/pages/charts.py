@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from inkstream.gateway.activity import Summary
-from inkstream.gateway.pages.words import DIGITS, percent
+from inkstream.gateway.pages.words import DIGITS
 from inkstream.records import OUTCOMES
 
 
@@ -65,7 +65,7 @@ def _rows(counts: Iterable[tuple[str, int]], whole: int | None) -> list[Row]:
     kept = list(counts)
     longest = max((count for _, count in kept), default=0) or 1
     return [
-        Row(name, round(100 * count / longest, 1), f"{count:,}" + (f" · {percent(count / whole)}" if whole else ""))
+        Row(name, round(100 * count / longest, 1), f"{count:,}" + (f" · {100 * count / whole:.1f} %" if whole else ""))
         for name, count in kept
     ]
 

@@ -69,7 +69,7 @@ async function readOne(picture, count) {
   try {
     const sent = await send(picture, (share) => step(share < 1 ? `Sending${count} …` : `Reading${count} …`, share));
     step(`Reading${count} …`, 1);
-    const html = await answer(sent.id, (seconds) => seconds > 2 && step(`Reading${count} … ${seconds} s; the picture is safe`, 1));
+    const html = await answer(sent.id, (seconds) => waiting(seconds, count), sent.again);
     const shown = show(part("answers"), html);
     part("empty").hidden = true;
     say(shown.dataset.said);
@@ -78,6 +78,10 @@ async function readOne(picture, count) {
     alarm(words(error));
   }
   part("progress").hidden = true;
+}
+
+function waiting(seconds, count) {
+  if (seconds > 2) step(`Reading${count} … ${seconds} s; the picture is safe`, 1);
 }
 
 function step(text, share) {

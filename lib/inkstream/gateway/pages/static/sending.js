@@ -51,10 +51,10 @@ function sentence(status, content) {
 }
 
 /** The answer of a picture as HTML, once it is there; told(seconds) is called while it is not. */
-export async function answer(id, told = () => {}) {
+export async function answer(id, told = () => {}, again = false) {
   const started = Date.now();
   for (;;) {
-    const response = await fetch(`/images/${encodeURIComponent(id)}?part=answer`);
+    const response = await fetch(`/images/${encodeURIComponent(id)}?part=answer${again ? "&again=true" : ""}`);
     if (response.ok && response.headers.get("X-Outcome") !== "waiting") return response.text();
     if (!response.ok && response.status !== 404) throw new Refused(sentence(response.status));
     if (Date.now() - started > GIVE_UP_MS) {

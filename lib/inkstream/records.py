@@ -293,6 +293,7 @@ STREAM_PROGRESS = {
 }
 SUMMARIES = {"day": "date", "made_at": "timestamp", "summary": "text"}
 FORGOTTEN = {"image_id": "text", "forgotten_at": "timestamp", "why": "text"}
+MODELS = {"registry": "text", "revision": "int", "current": "text", "shadow": "text", "history": "text"}
 TABLES = {
     "images": IMAGES,
     "image_parts": IMAGE_PARTS,
@@ -303,4 +304,5 @@ TABLES = {
     "stream_progress": STREAM_PROGRESS,
     "summaries": SUMMARIES,
     "forgotten": FORGOTTEN,
+    "models": MODELS,
 }

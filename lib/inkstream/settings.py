@@ -136,6 +136,7 @@ class ImageSettings(Section):
 
 class ModelSettings(Section):
     bundle: str = ""
+    folder: str = ""
     threshold: float = Field(-1.0, ge=-1.0, le=1.0)
 
 

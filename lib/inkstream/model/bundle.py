@@ -108,7 +108,7 @@ def load_bundle(path: Path | str) -> Bundle:
         BundleError: a file is missing, damaged, or not the one that bundle.json names.
     """
     folder = Path(path)
-    manifest = _parse_manifest(_read(folder / MANIFEST), str(folder / MANIFEST))
+    manifest = parse_manifest(_read(folder / MANIFEST), str(folder / MANIFEST))
     contents = {name: _read(folder / name) for name in manifest.files}
     for name, content in contents.items():
         _check_digest(manifest, name, content, str(folder / name))
@@ -161,7 +161,7 @@ def bundle_from_bytes(data: bytes) -> Bundle:
     if not data.startswith(_MAGIC) or len(data) < start:
         raise BundleError(f"{what} does not begin as a bundle does ({data[:20]!r}); it was made by another version")
     end = start + int.from_bytes(data[len(_MAGIC) : start], "big")
-    manifest = _parse_manifest(data[start:end], what)
+    manifest = parse_manifest(data[start:end], what)
     _check_digest(manifest, TFLITE_FILE, data[end:], f"{TFLITE_FILE} of {what}")
     return _bundle(manifest, bytes(data[end:]), None, None)
 
@@ -208,7 +208,12 @@ def _bundle(manifest: Manifest, tflite: bytes, keras: Path | None, golden: Golde
     )
 
 
-def _parse_manifest(content: bytes, what: str) -> Manifest:
+def parse_manifest(content: bytes, what: str) -> Manifest:
+    """bundle.json's bytes in, checked against the version that they name, out; `what` is for the messages.
+
+    Raises:
+        BundleError: they describe no bundle, or were edited.
+    """
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:

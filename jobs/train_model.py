@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from inkstream.errors import InkstreamError
 from inkstream.image.idx import pictures_and_labels
 from inkstream.model.bundle import Bundle
-from inkstream.model.examples import Labelled, TrainingData, split_held
+from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData, joined, split_held
 from inkstream.model.fitting import Plan, Step
 from inkstream.model.imitations import prepared_imitations
 from inkstream.model.recipes import RECIPES
+from inkstream.model.strangers import prepared_strangers
 from inkstream.model.training import train_bundle
 
 
@@ -42,19 +45,25 @@ def run(data: TrainingData, plan: Plan, out: Path, console: Console) -> Bundle:
         return train_bundle(data, labels, plan, out, show)
 
 
-def read_data(folder: Path, imitations: int, seed: int, console: Console) -> TrainingData:
-    """The folder's training and test pictures, and imitations made of those that are learnt from."""
+def read_data(folder: Path, imitations: int, strangers: int, seed: int, console: Console) -> TrainingData:
+    """The folder's training and test pictures; made beside them: imitations of uploads, and what is no digit."""
     train, held = split_held(_labelled(folder, "train"), seed)
-    extra = None
+    made = []
     if imitations:
-        with Progress(console=console) as progress:
-            task = progress.add_task("imitating uploads", total=imitations)
-            extra = Labelled(
-                *prepared_imitations(
-                    train.pixels, train.labels, imitations, seed, lambda made: progress.update(task, completed=made)
-                )
-            )
-    return TrainingData(train, held, _labelled(folder, "test"), extra)
+        with _counting("imitating uploads", imitations, console) as count:
+            made.append(Labelled(*prepared_imitations(train.pixels, train.labels, imitations, seed, count)))
+    if strangers:
+        with _counting("drawing what is no digit", strangers, console) as count:
+            pixels = prepared_strangers(strangers, seed, count)
+            made.append(Labelled(pixels, np.full(len(pixels), NO_DIGIT)))
+    return TrainingData(train, held, _labelled(folder, "test"), joined(made) if made else None)
+
+
+@contextmanager
+def _counting(what: str, total: int, console: Console) -> Iterator[Callable[[int], None]]:
+    with Progress(console=console) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda made: progress.update(task, completed=made)
 
 
 def _labelled(folder: Path, split: str) -> Labelled:
@@ -70,12 +79,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="cnn")
     parser.add_argument("--epochs", type=int, default=0, help="default: the recipe's")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--imitations", type=int, default=24_000, help="pictures made to look like uploads; 0: none")
+    parser.add_argument("--imitations", type=int, default=30_000, help="pictures made to look like uploads; 0: none")
+    parser.add_argument("--strangers", type=int, default=12_000, help="pictures of what is no digit; 0: none")
     parser.add_argument("--batch", type=int, default=0, help="pictures a step; default: the recipe's")
     parser.add_argument("--no-augment", action="store_true", help="learn from the pictures as they are")
     options = parser.parse_args(argv)
     console = Console()
-    data = read_data(options.data, options.imitations, options.seed, console)
+    data = read_data(options.data, options.imitations, options.strangers, options.seed, console)
     plan = Plan(options.recipe, options.epochs, options.seed, False if options.no_augment else None, options.batch)
     bundle = run(data, plan, options.out, console)
     test = bundle.metrics["test"]

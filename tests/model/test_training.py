@@ -13,14 +13,16 @@ import pytest
 from inkstream.errors import BundleError, SettingError
 from inkstream.image.normalise import is_prepared, normalise
 from inkstream.model.augment import augment
+from inkstream.model.batches import open_batches
 from inkstream.model.bundle import check_golden, load_bundle, shipped_bundle
 from inkstream.model.drawn import WAYS, draw
 from inkstream.model.engine import open_engine
-from inkstream.model.examples import Labelled, TrainingData, split_held
+from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData, joined, split_held
 from inkstream.model.fitting import Plan, Step
 from inkstream.model.imitations import prepared_imitations
 from inkstream.model.recipes import recipe_named
-from inkstream.model.training import train_bundle
+from inkstream.model.strangers import prepared_strangers
+from inkstream.model.training import recorded_recipe, train_bundle
 from inkstream.settings import home
 
 Array = np.ndarray[Any, Any]
@@ -77,6 +79,31 @@ def test_imitations_are_prepared_repeatable_and_labelled() -> None:
     assert len(one) >= 57
     answers = open_engine(load_bundle(shipped_bundle())).predict(one)
     assert (answers.argmax(axis=1) == truths).mean() >= 0.85
+
+
+def test_what_is_no_digit_is_prepared_and_repeatable() -> None:
+    made: list[int] = []
+    pixels = prepared_strangers(40, 5, made.append)
+    assert np.array_equal(pixels, prepared_strangers(40, 5, lambda _: None))
+    assert made == list(range(1, 41))
+    assert 28 <= len(pixels) <= 40
+    assert not np.array_equal(pixels[:20], prepared_strangers(40, 6, lambda _: None)[:20])
+
+
+@needs_tensorflow
+@pytest.mark.filterwarnings("ignore")
+def test_of_what_is_no_digit_a_network_learns_that_it_does_not_know() -> None:
+    import keras
+
+    extra = joined([drawings(30, 4), Labelled(drawings(30, 5).pixels, np.full(30, NO_DIGIT))])
+    data = TrainingData(drawings(20, 1), drawings(2, 2), drawings(2, 3), extra)
+    batches = open_batches(keras, data, 3, size=80, seed=1, augmented=False, epochs=1)
+    answers = batches[0][1]
+    assert answers.dtype == np.float32
+    assert (answers == np.float32(1 / 3)).all(axis=1).sum() == 30
+    assert (answers.max(axis=1) == 1).sum() == 50
+    recorded = recorded_recipe(data, Plan().settled())
+    assert (recorded["imitations"], recorded["strangers"]) == (30, 30)
 
 
 def test_held_back_pictures_are_not_learnt_from() -> None:

@@ -7,14 +7,19 @@ from typing import Any
 import numpy as np
 
 from inkstream.model.augment import SIDE, augment
-from inkstream.model.examples import TrainingData
+from inkstream.model.examples import NO_DIGIT, TrainingData
 
+CALM = 0.85  # of the epochs: from then on half as many pictures are augmented, so that the last look is at real ones
 UNTOUCHED, UNTOUCHED_EXTRA = 0.2, 0.5  # shares that are not augmented: the model is to know the pictures themselves too
 Array = np.ndarray[Any, Any]
 
 
-def open_batches(keras: Any, data: TrainingData, classes: int, *, size: int, seed: int, augmented: bool) -> Any:
-    """A keras.utils.PyDataset of float32 (size, *shape), 0..255, and one-hot float32 (size, classes).
+def open_batches(
+    keras: Any, data: TrainingData, classes: int, *, size: int, seed: int, augmented: bool, epochs: int
+) -> Any:
+    """A keras.utils.PyDataset of float32 (size, *shape), 0..255, and float32 (size, classes): one-hot, NO_DIGIT even.
+
+    Of what is no digit the network is to say that it does not know (outlier exposure, Hendrycks et al. 2019).
 
     `start_at(epoch)` puts it where a training goes on. The same for the same seed, whoever asked before.
     """
@@ -22,6 +27,8 @@ def open_batches(keras: Any, data: TrainingData, classes: int, *, size: int, see
     pixels = np.concatenate([data.train.pixels, extra.pixels])
     labels = np.concatenate([data.train.labels, extra.labels])
     drawn = len(data.train)
+    answers = np.eye(classes + 1, classes, dtype=np.float32)
+    answers[NO_DIGIT] = 1 / classes
     changes = augmented and pixels.shape[1:] == (SIDE, SIDE)
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -38,9 +45,11 @@ def open_batches(keras: Any, data: TrainingData, classes: int, *, size: int, see
             if changes:
                 rng = np.random.default_rng((seed, self.epoch, index))
                 as_they_are = np.where(rows < drawn, UNTOUCHED, UNTOUCHED_EXTRA)
+                if self.epoch >= CALM * epochs:
+                    as_they_are = (1 + as_they_are) / 2
                 others = np.flatnonzero(rng.random(len(rows)) >= as_they_are)
                 chosen[others] = augment(chosen[others], rng)
-            return chosen.astype(np.float32), np.eye(classes, dtype=np.float32)[labels[rows]]
+            return chosen.astype(np.float32), answers[labels[rows]]
 
         def on_epoch_end(self) -> None:
             self.start_at(self.epoch + 1)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+NO_DIGIT = -1  # the label of a picture that is learnt from, but is none of the classes
 HELD_BACK = 5000  # pictures of the training set that only choose and calibrate
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """pixels: uint8 (N, H, W) or (N, H, W, C), 0..255, prepared. labels: int64 (N,), 0..classes-1."""
+    """pixels: uint8 (N, H, W) or (N, H, W, C), 0..255, prepared. labels: int64 (N,), 0..classes-1 or NO_DIGIT."""
 
     pixels: Array
     labels: Array
@@ -30,7 +32,7 @@ class Labelled:
 class TrainingData:
     """train is learnt from, held chooses the epoch and calibrates, test only measures.
 
-    extra: made pictures (imitations, augmented copies), learnt from too. source: what `prepare` recorded, or nothing.
+    extra: made pictures (imitations, what is no digit), learnt from too. source: what `prepare` recorded, or nothing.
     """
 
     train: Labelled
@@ -46,6 +48,11 @@ class TrainingData:
             digest.update(np.ascontiguousarray(part.pixels).tobytes())
             digest.update(part.labels.astype("<i8").tobytes())
         return digest.hexdigest()
+
+
+def joined(parts: Sequence[Labelled]) -> Labelled:
+    """One or more in, all their pictures in that order out."""
+    return Labelled(np.concatenate([part.pixels for part in parts]), np.concatenate([part.labels for part in parts]))
 
 
 def split_held(everything: Labelled, seed: int) -> tuple[Labelled, Labelled]:

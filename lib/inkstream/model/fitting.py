@@ -69,7 +69,10 @@ def fit(data: TrainingData, classes: int, plan: Plan, run: RunFolder, on_step: C
     keras = import_keras()
     keras.utils.set_random_seed(plan.seed)
     recipe = recipe_named(plan.recipe)
-    batches = open_batches(keras, data, classes, size=plan.batch, seed=plan.seed, augmented=plan.augmented is not False)
+    augmented = plan.augmented is not False
+    batches = open_batches(
+        keras, data, classes, size=plan.batch, seed=plan.seed, augmented=augmented, epochs=plan.epochs
+    )
     done = len(run.history)
     if done:
         model = keras.saving.load_model(run.state(done))

@@ -45,26 +45,24 @@ def recipe_named(name: str) -> Recipe:
 
 
 def build_cnn(input_shape: tuple[int, ...], classes: int) -> Any:
-    """The default: strides at once to 7x7, where depth is cheap; 50,000 weights, a million multiplications."""
+    """The default: strides at once to 7x7; 50,000 weights, 1.4 million multiplications.
+
+    Whole convolutions: separable ones run no faster here and take twice as long to train.
+    """
     from keras import Input, Model, layers
 
     def conv(x: Any, filters: int, kernel: int, strides: int = 1) -> Any:
         x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False)(x)
         return layers.ReLU()(layers.BatchNormalization(momentum=BATCH_MEMORY)(x))
 
-    def separable(x: Any, filters: int, strides: int = 1) -> Any:
-        depthwise = layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False)(x)
-        return conv(layers.ReLU()(layers.BatchNormalization(momentum=BATCH_MEMORY)(depthwise)), filters, 1)
-
     inputs = Input(input_shape)
     x = inputs if len(input_shape) == 3 else layers.Reshape((*input_shape, 1))(inputs)
     x = layers.Rescaling(1 / 255)(x)
-    x = conv(x, 16, 5, 2)
-    x = conv(x, 48, 3, 2)
-    x = separable(x, 64)
-    x = layers.Add()([x, separable(x, 64)])
-    x = separable(x, 96, 2)
-    x = layers.Add()([x, separable(x, 96)])
+    x = conv(x, 12, 3, 2)
+    x = conv(x, 32, 3, 2)
+    x = layers.Add()([x, conv(x, 32, 3)])
+    x = layers.Add()([x, conv(x, 32, 3)])
+    x = conv(x, 64, 3, 2)
     x = layers.Dropout(0.2)(layers.Flatten()(x))
     return Model(inputs, layers.Dense(classes)(x), name="cnn")
 
@@ -90,7 +88,7 @@ def build_dense(input_shape: tuple[int, ...], classes: int) -> Any:
 
 
 _ALL = (
-    Recipe("cnn", build_cnn, batch=128, learning_rate=3e-3, epochs=20, weight_decay=1e-4, label_smoothing=0.02),
+    Recipe("cnn", build_cnn, batch=256, learning_rate=4e-3, epochs=36, weight_decay=1e-4, label_smoothing=0.02),
     Recipe(
         "mlp",
         build_mlp,

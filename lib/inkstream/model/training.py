@@ -16,7 +16,7 @@ from inkstream.model.bundle import Bundle, Facts, Golden, write_bundle
 from inkstream.model.calibration import choose_threshold, expected_calibration_error, fit_temperature, log_loss
 from inkstream.model.checkpoints import RunFolder, best_of
 from inkstream.model.engine import calibrated, open_engine
-from inkstream.model.examples import TrainingData
+from inkstream.model.examples import NO_DIGIT, TrainingData
 from inkstream.model.fitting import Plan, Step, fit
 from inkstream.model.keras_models import keras_bytes, litert_bytes, logits_of
 
@@ -124,6 +124,7 @@ def _golden_pixels(data: TrainingData) -> Array:
 
 def recorded_recipe(data: TrainingData, plan: Plan) -> dict[str, Any]:
     """What a bundle says of how it was made; the same plan and data give the same."""
+    made = data.extra.labels if data.extra else np.empty(0)
     return {
         "name": plan.recipe,
         "epochs": plan.epochs,
@@ -133,7 +134,8 @@ def recorded_recipe(data: TrainingData, plan: Plan) -> dict[str, Any]:
         "learning_rate": plan.learning_rate,
         "patience": plan.patience,
         "pictures": len(data.train),
-        "imitations": len(data.extra) if data.extra else 0,
+        "imitations": int(np.sum(made != NO_DIGIT)),
+        "strangers": int(np.sum(made == NO_DIGIT)),
         "data": data.source,
         "data_sha256": data.digest(),
     }

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
-from inkstream.cli import demo, develop, predict, producer, results, services, stream
+from inkstream.cli import demo, develop, forget, predict, producer, quarantine, results, services, stream, verify
 from inkstream.errors import InkstreamError
 
 DEBUG_VARIABLE = "INKSTREAM_DEBUG"
@@ -27,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for commands in (demo, services, producer, stream, predict, results, develop):
+for commands in (demo, services, producer, stream, predict, results, verify, quarantine, forget, develop):
     commands.register(app)
 
 

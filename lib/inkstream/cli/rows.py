@@ -138,5 +138,9 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = _to_json(value) if isinstance(value, dict) else str(value)
-    # Names come from strangers: an escape sequence in one would reach the terminal.
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """The text as a terminal may have it: names come from strangers, an escape sequence in one would reach it."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

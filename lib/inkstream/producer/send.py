@@ -121,8 +121,8 @@ def send_pictures(
             acknowledged until then has been told to `on_progress`.
     """
     result = Sent()
-    with _open_producer(kafka, image) as producer:
-        flight = _Flight(producer, kafka, result)
+    with open_producer(kafka, image) as producer:
+        flight = Flight(producer, kafka, result)
         clock = _Clock(pace.rate, is_stopped)
         # Refused here: the broker refuses a whole batch for one message in it, its small neighbours too.
         topic_bytes = max_message_bytes(kafka, kafka.uploaded)
@@ -177,8 +177,8 @@ class _Clock:
         return True
 
 
-class _Flight:
-    """The messages that Kafka has not acknowledged yet, oldest first; bounded in number and bytes."""
+class Flight:
+    """The messages that Kafka has not acknowledged yet, oldest first; bounded in number and bytes. Tells `result`."""
 
     def __init__(self, producer: KafkaProducer, kafka: KafkaSettings, result: Sent) -> None:
         self._producer = producer
@@ -235,7 +235,8 @@ class _Flight:
 
 
 @contextmanager
-def _open_producer(kafka: KafkaSettings, image: ImageSettings) -> Iterator[KafkaProducer]:
+def open_producer(kafka: KafkaSettings, image: ImageSettings) -> Iterator[KafkaProducer]:
+    """Yield a producer whose messages all replicas acknowledge, to a topic that exists. Raises ServiceError."""
     producer = build_client(
         KafkaProducer,
         kafka,

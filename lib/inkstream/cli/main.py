@@ -13,7 +13,19 @@ from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
-from inkstream.cli import demo, develop, forget, predict, producer, quarantine, results, services, stream, verify
+from inkstream.cli import (
+    demo,
+    develop,
+    doctor,
+    forget,
+    predict,
+    producer,
+    quarantine,
+    results,
+    services,
+    stream,
+    verify,
+)
 from inkstream.errors import InkstreamError
 
 DEBUG_VARIABLE = "INKSTREAM_DEBUG"
@@ -27,7 +39,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for commands in (demo, services, producer, stream, predict, results, verify, quarantine, forget, develop):
+for commands in (demo, services, producer, stream, predict, results, verify, quarantine, forget, doctor, develop):
     commands.register(app)
 
 

@@ -15,7 +15,7 @@ from kafka import KafkaConsumer
 from inkstream.cli import predict, results
 from inkstream.cli.main import app
 from inkstream.records import REASON_CODES, TABLES, UPLOAD_HEADERS
-from inkstream.settings import NOT_SETTINGS, PREFIX, Settings, home
+from inkstream.settings import NOT_SETTINGS, PREFIX, SECRETS, Settings, home
 from inkstream.store.kafka_client import build_client
 from inkstream.store.topics import create_topics, topic_configs
 from inkstream.stream.progress import StreamMetrics
@@ -156,7 +156,7 @@ def test_the_settings_are_those_that_exist_with_their_defaults() -> None:
         f"{section}.{key}": str(value).lower() if isinstance(value, bool) else str(value)
         for section, values in Settings.model_construct().model_dump().items()
         for key, value in values.items()
-        if key != "password"
+        if key not in SECRETS
     }
     table = {_quoted(row[0])[0]: row[1].strip("`").replace("empty", "") for row in _table("## Settings", "setting")}
     assert table == defaults

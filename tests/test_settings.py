@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inkstream.errors import ServiceError, SettingError, SetupError
-from inkstream.settings import Settings, home, load_settings
+from inkstream.settings import SECRETS, Settings, home, load_settings
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def test_the_shipped_file_says_what_the_defaults_say(conf: Path) -> None:
     assert load_settings() == shipped
 
 
-def test_the_shipped_file_names_every_setting_but_the_passwords(conf: Path) -> None:
+def test_the_shipped_file_names_every_setting_but_the_secrets(conf: Path) -> None:
     text = conf.read_text()
     for section, field in Settings.model_fields.items():
         named = text.split(f"[{section}]\n")[1].split("\n[")[0]
         keys = [line.partition(" = ")[0] for line in named.splitlines() if " = " in line and not line.startswith("#")]
         assert field.annotation is not None
-        assert [*keys] == [key for key in field.annotation.model_fields if key != "password"], section
+        assert [*keys] == [key for key in field.annotation.model_fields if key not in SECRETS], section
 
 
 def test_a_variable_wins_over_the_file(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:

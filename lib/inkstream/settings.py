@@ -22,6 +22,8 @@ PREFIX = "INKSTREAM_"
 NOT_SETTINGS = {"INKSTREAM_HOME", "INKSTREAM_CONF", "INKSTREAM_DEBUG"}
 ENDPOINTS_FILE = "services.json"
 _ENDPOINT_KEYS = {"kafka": {"bootstrap_servers"}, "cassandra": {"contact_points", "port"}}
+# Read from the environment only, and never shown.
+SECRETS = {"password", "tokens", "secret", "redis_url"}
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -148,6 +150,20 @@ class StreamSettings(Section):
     batch_rows: int = Field(512, ge=1)
 
 
+class GatewaySettings(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    tokens: SecretStr = SecretStr("")
+    tokens_file: str = ""
+    secret: SecretStr = SecretStr("")
+    redis_url: SecretStr = SecretStr("")
+    uploads_per_minute: int = Field(6_000, ge=0)
+    uploads_per_second: int = Field(0, ge=0)
+    max_files: int = Field(20, ge=1, le=1_000)
+    fetch_private: bool = False
+    cors_origins: str = ""
+
+
 class Settings(BaseSettings):
     """Every setting, read once. Frozen; secrets are masked in `repr`."""
 
@@ -160,6 +176,7 @@ class Settings(BaseSettings):
     image: ImageSettings = ImageSettings()
     model: ModelSettings = ModelSettings()
     stream: StreamSettings = StreamSettings()
+    gateway: GatewaySettings = GatewaySettings()
 
     @classmethod
     def settings_customise_sources(
@@ -179,10 +196,10 @@ class _SettingsFile(TomlConfigSettingsSource):
     def __call__(self) -> dict[str, Any]:
         content = super().__call__()
         for section, values in content.items():
-            if isinstance(values, dict) and "password" in values:
+            for key in SECRETS & (values.keys() if isinstance(values, dict) else set()):
                 raise SettingError(
-                    f"{_toml_file()} has a value for {section}.password; secrets are read from the environment only: "
-                    f"take it out and set {PREFIX}{section.upper()}__PASSWORD"
+                    f"{_toml_file()} has a value for {section}.{key}; secrets are read from the environment only: "
+                    f"take it out and set {PREFIX}{section.upper()}__{key.upper()}"
                 )
         return content
 
@@ -230,7 +247,8 @@ def _first_finding(error: ValidationError) -> str:
     finding = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in finding["loc"])
     # A mistyped `pasword` holds a secret as well.
-    value = "***" if "pas" in key.lower() else repr(finding["input"])
+    hidden = any(word in key.lower() for word in ("pas", "tok", "secr", "redis"))
+    value = "***" if hidden else repr(finding["input"])
     if finding["type"] == "extra_forbidden":
         return f"{key} is no setting (its value: {value}); see conf/inkstream.toml for those that exist"
     message = str(finding["msg"])

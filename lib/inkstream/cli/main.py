@@ -22,6 +22,7 @@ from inkstream.cli import (
     producer,
     quarantine,
     results,
+    serve,
     services,
     stream,
     verify,
@@ -39,7 +40,20 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for commands in (demo, services, producer, stream, predict, results, verify, quarantine, forget, doctor, develop):
+for commands in (
+    demo,
+    services,
+    producer,
+    stream,
+    serve,
+    predict,
+    results,
+    verify,
+    quarantine,
+    forget,
+    doctor,
+    develop,
+):
     commands.register(app)
 
 

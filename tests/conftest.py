@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from inkstream.local.jars import spark_class_path
+from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.local.ports import free_port
 from inkstream.local.services import RunningServices, down, running_services
+from inkstream.report.warehouse import EXTENSIONS, JARS
 from inkstream.settings import Settings, home, load_settings
 from inkstream.spark import submit_environment
 
@@ -96,7 +97,8 @@ def _defaults() -> dict[str, str]:
 def _for_tests() -> dict[str, str]:
     log = home() / "conf" / "log4j2-spark.properties"
     return {
-        "spark.driver.extraClassPath": spark_class_path(load_settings()),
+        "spark.driver.extraClassPath": os.pathsep.join(class_path(load_settings(), group) for group in JARS),
+        "spark.sql.extensions": ",".join(EXTENSIONS),  # one session for all: the warehouse's as well
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log.as_uri()}",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",

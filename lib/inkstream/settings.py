@@ -6,8 +6,9 @@ import json
 import os
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -164,6 +165,26 @@ class GatewaySettings(Section):
     cors_origins: str = ""
 
 
+class ReportSettings(Section):
+    catalog: Literal["jdbc", "rest", "hive"] = "jdbc"
+    catalog_uri: str = ""
+    warehouse: str = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    time_zone: str = "UTC"
+    keep_days: int = Field(7, ge=0)
+    reference: str = ""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, KeyError, OSError) as error:
+            raise ValueError("it is no time zone of the IANA data base, such as Europe/Berlin") from error
+        return name
+
+
 class Settings(BaseSettings):
     """Every setting, read once. Frozen; secrets are masked in `repr`."""
 
@@ -177,6 +198,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     stream: StreamSettings = StreamSettings()
     gateway: GatewaySettings = GatewaySettings()
+    report: ReportSettings = ReportSettings()
 
     @classmethod
     def settings_customise_sources(

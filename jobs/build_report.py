@@ -1,0 +1,58 @@
+"""Cassandra's changed days -> the warehouse's star schema -> a page, tables and the days' summaries."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from datetime import date, datetime
+
+from pyspark.sql import SparkSession
+
+from inkstream.model.bundle import load_bundle, shipped_bundle
+from inkstream.report.loading import Loaded, expire_snapshots, load_days
+from inkstream.report.running import exit_status_of
+from inkstream.report.warehouse import build_warehouse_session
+from inkstream.settings import Settings, load_settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the settings, open the warehouse, load, and write the page."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    try:
+        settings = load_settings()
+        spark = build_warehouse_session(settings, "inkstream-report")
+        run(spark, settings, arguments)
+        spark.stop()
+    except Exception as error:
+        return exit_status_of(error, debug=arguments.debug)
+    return 0
+
+
+def run(spark: SparkSession, settings: Settings, arguments: argparse.Namespace) -> Loaded:
+    """Bring the warehouse up to date, then draw."""
+    version = load_bundle(settings.model.bundle or shipped_bundle()).version
+    loaded = load_days(spark, settings, version, rebuild=arguments.day, everything=arguments.rebuild)
+    expire_snapshots(spark, settings.report.keep_days)
+    days = "1 day" if len(loaded.days) == 1 else f"{len(loaded.days)} days"
+    sys.stdout.write(f"{days} built: {loaded.facts:,} answers to {loaded.pictures:,} pictures\n")
+    return loaded
+
+
+def _day(text: str) -> date:
+    return datetime.strptime(text, "%Y-%m-%d").date()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="build_report.py", description=__doc__)
+    parser.add_argument("--day", action="append", type=_day, default=[], help="build this UTC day again")
+    parser.add_argument("--rebuild", action="store_true", help="build every day again")
+    parser.add_argument("--no-page", action="store_true", help="the warehouse only")
+    parser.add_argument("--debug", action="store_true", help="stack traces and debug logs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

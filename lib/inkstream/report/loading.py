@@ -1,0 +1,164 @@
+"""Days that changed in Cassandra in; the same days of the warehouse, built anew, out.
+
+Each run replaces whole days in one atomic commit of fact_prediction, so nothing is counted twice however often it runs,
+late rows and corrections are in, and what was deleted is gone. A day is written down as loaded after its facts: a run
+that is cut short between the two builds it again, to the same effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from time import time
+
+from py4j.protocol import Py4JJavaError
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from inkstream.errors import ServiceError
+from inkstream.report.facts import CASSANDRA, facts_of, members_of, read_corrections, read_days
+from inkstream.report.warehouse import CATALOG, NAMESPACE
+from inkstream.settings import Settings
+
+FACTS = "fact_prediction"
+MILLISECONDS_A_DAY = 24 * 3600 * 1000
+# What Iceberg says where another run committed first.
+CONFLICTS = ("ValidationException", "CommitFailedException", "CommitStateUnknownException")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a run did: the UTC days that were built, facts and pictures in them."""
+
+    days: list[date] = field(default_factory=list)
+    facts: int = 0
+    pictures: int = 0
+
+
+def load_days(
+    spark: SparkSession,
+    settings: Settings,
+    current_version: str,
+    *,
+    rebuild: Iterable[date] = (),
+    everything: bool = False,
+) -> Loaded:
+    """Bring the warehouse up to date: the days that changed since they were loaded, and those to rebuild.
+
+    Also built again: days of another time zone, and days with several versions' answers where the current version is
+    another one by now.
+
+    Raises:
+        ServiceError: Cassandra does not answer, or another run changed the warehouse meanwhile.
+    """
+    changed = spark.read.format(CASSANDRA).options(table="changed_days", keyspace=settings.cassandra.keyspace).load()
+    time_zone = settings.report.time_zone
+    wanted = _days_to_build(spark, changed, current_version, time_zone, None if everything else list(rebuild))
+    days = sorted(wanted)
+    if not days:
+        return Loaded()
+    keyspace = settings.cassandra.keyspace
+    rows = read_days(spark, keyspace, days)
+    return build_days(spark, rows, read_corrections(spark, keyspace), wanted, current_version, time_zone)
+
+
+def build_days(
+    spark: SparkSession,
+    rows: DataFrame,
+    corrections: DataFrame,
+    days: dict[date, datetime | None],
+    current_version: str,
+    time_zone: str,
+) -> Loaded:
+    """Put the facts of rows (as in predictions_by_day) into the warehouse in the place of those days.
+
+    days: each with the time of its last change, None where nobody wrote one down.
+    """
+    snapshot = _snapshot_id(spark)
+    facts = facts_of(rows, corrections, current_version, time_zone).persist(StorageLevel.DISK_ONLY)
+    try:
+        for table, members in members_of(facts, current_version).items():
+            _merge(spark, table, members)
+        _mark_current(spark, current_version)
+        chosen = facts.select(*spark.table(FACTS).columns)
+        writer = chosen.writeTo(FACTS).option("isolation-level", "serializable")
+        if snapshot is not None:
+            writer = writer.option("validate-from-snapshot-id", str(snapshot))
+        writer.overwrite(F.col("day").isin(sorted(days)))
+        counted = facts.groupBy("day").agg(
+            F.count("*").alias("facts"),
+            F.sum(F.col("is_preferred").cast("int")).alias("pictures"),
+            F.countDistinct("model_version").alias("versions"),
+        )
+        by_day = {row.day: row for row in counted.collect()}
+    except Py4JJavaError as error:
+        raise _explained(error) from error
+    finally:
+        facts.unpersist()
+    now = datetime.now(timezone.utc)
+    state = [
+        (day, changed, now, time_zone, current_version, by_day[day].versions if day in by_day else 0)
+        for day, changed in days.items()
+    ]
+    _merge(spark, "loaded_days", spark.createDataFrame(state, spark.table("loaded_days").schema))
+    return Loaded(sorted(days), sum(row.facts for row in by_day.values()), sum(row.pictures for row in by_day.values()))
+
+
+def expire_snapshots(spark: SparkSession, keep_days: int) -> None:
+    """Let go of what time travel no longer needs: what was forgotten is gone from the files as well."""
+    until = int(time() * 1000) - keep_days * MILLISECONDS_A_DAY
+    catalog = spark._jvm.org.apache.iceberg.spark.Spark3Util
+    for table in (FACTS, "loaded_days"):
+        loaded = catalog.loadIcebergTable(spark._jsparkSession, f"{CATALOG}.{NAMESPACE}.{table}")
+        loaded.expireSnapshots().expireOlderThan(until).retainLast(1).commit()
+
+
+def _days_to_build(
+    spark: SparkSession, changed: DataFrame, current_version: str, time_zone: str, rebuild: list[date] | None
+) -> dict[date, datetime | None]:
+    """Each day to build, with the time of its last change as it is now; what comes later changes it again.
+
+    rebuild: days to build whatever is known of them; None: all that either side knows.
+    """
+    loaded = spark.table("loaded_days").withColumnRenamed("changed_at", "seen_at")
+    both = changed.join(loaded, "day", "full_outer")
+    if rebuild is None:
+        return {row.day: row.changed_at for row in both.select("day", "changed_at").collect()}
+    stale = (
+        ~F.col("changed_at").eqNullSafe(F.col("seen_at"))
+        | (F.col("time_zone") != time_zone)
+        | ((F.col("current_version") != current_version) & (F.col("versions") > 1))
+    )
+    found = both.where(stale | F.col("day").isin(rebuild)).select("day", "changed_at").collect()
+    return dict.fromkeys(rebuild) | {row.day: row.changed_at for row in found}
+
+
+def _merge(spark: SparkSession, table: str, rows: DataFrame) -> None:
+    """Insert the rows whose key (the first column) is new; those that are there take the new values."""
+    columns = spark.table(table).columns
+    key, *others = columns
+    rows.select(*columns).createOrReplaceTempView("merged_rows")
+    differ = " OR ".join(f"NOT (t.{name} <=> n.{name})" for name in others) or "false"
+    matched = f"WHEN MATCHED AND ({differ}) THEN UPDATE SET *" if others else ""
+    spark.sql(f"MERGE INTO {table} t USING merged_rows n ON t.{key} = n.{key} {matched} WHEN NOT MATCHED THEN INSERT *")
+
+
+def _mark_current(spark: SparkSession, current_version: str) -> None:
+    marked = spark.table("dim_model").select(
+        "model_key", "model_version", (F.col("model_version") == current_version).alias("is_current")
+    )
+    _merge(spark, "dim_model", marked)
+
+
+def _snapshot_id(spark: SparkSession) -> int | None:
+    history = f"{CATALOG}.{NAMESPACE}.{FACTS}.history"
+    row = spark.sql(f"SELECT snapshot_id FROM {history} ORDER BY made_current_at DESC LIMIT 1").first()
+    return None if row is None else int(row.snapshot_id)
+
+
+def _explained(error: Exception) -> Exception:
+    if any(name in str(error) for name in CONFLICTS):
+        return ServiceError("Another report changed the warehouse at the same time; run it again")
+    return error

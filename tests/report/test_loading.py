@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pandas as pd
+import pytest
+from pyspark.sql import functions as F
+from tests.report.conftest import Warehouse, own_settings
+
+from inkstream.report.generator import VERSION, generate_rows, mark_days
+from inkstream.report.loading import load_days
+
+pytestmark = pytest.mark.services
+
+FIRST = date(2026, 1, 30)
+
+
+def count(warehouse: Warehouse, table: str = "answers") -> int:
+    return int(warehouse.frame(f"SELECT count(*) AS n FROM {table}").n[0])
+
+
+def test_every_answer_is_a_fact_and_a_second_run_has_nothing_to_do(warehouse: Warehouse) -> None:
+    rows = generate_rows(warehouse.spark, 300, FIRST, days=3)
+    warehouse.store(rows)
+    loaded = warehouse.load()
+    assert [day.isoformat() for day in loaded.days] == ["2026-01-30", "2026-01-31", "2026-02-01"]
+    assert (loaded.facts, loaded.pictures, count(warehouse)) == (300, 300, 300)
+
+    stored = rows.withColumn("hour", F.hour("uploaded_at")).drop("uploaded_at", "predicted_at").toPandas()
+    stored = stored.sort_values("image_id").reset_index(drop=True)
+    found = warehouse.predictions()
+    for column in ("image_id", "label", "outcome", "source"):
+        assert found[column].tolist() == stored[column].tolist()
+    assert found.truth.tolist() == stored.claimed_label.tolist()
+    assert found.hour.tolist() == stored.hour.tolist()
+    assert set(found.truth_by.dropna()) == {"claim"}
+
+    assert warehouse.load().days == []
+    again = warehouse.load(everything=True)
+    assert again.facts == 300
+    assert warehouse.predictions().equals(found)
+
+
+def test_only_the_day_that_changed_is_built_and_late_rows_are_merged(warehouse: Warehouse) -> None:
+    warehouse.store(generate_rows(warehouse.spark, 200, FIRST, days=2))
+    warehouse.load()
+    warehouse.store(generate_rows(warehouse.spark, 5, FIRST, seed=2))
+    loaded = warehouse.load()
+    assert [day.isoformat() for day in loaded.days] == ["2026-01-30"]
+    assert count(warehouse) == 205
+    files = warehouse.frame("SELECT DISTINCT partition.day AS day FROM warehouse.inkstream.fact_prediction.files")
+    assert len(files) == 2
+
+
+def test_a_second_model_adds_answers_and_no_pictures(warehouse: Warehouse) -> None:
+    warehouse.store(generate_rows(warehouse.spark, 100, FIRST))
+    warehouse.load()
+    warehouse.store(generate_rows(warehouse.spark, 100, FIRST, version="better"))
+    warehouse.load()
+    assert count(warehouse, "predictions") == 200
+    assert count(warehouse) == 100
+    assert set(warehouse.frame("SELECT model_version FROM answers").model_version) == {VERSION}
+
+    loaded = warehouse.load("better")  # promoted: the days with several versions are built again
+    assert len(loaded.days) == 1
+    assert set(warehouse.frame("SELECT model_version FROM answers").model_version) == {"better"}
+    assert warehouse.frame("SELECT model_version FROM dim_model WHERE is_current").model_version.tolist() == ["better"]
+    assert warehouse.load("better").days == []
+
+
+def test_a_correction_becomes_the_truth(warehouse: Warehouse) -> None:
+    warehouse.store(generate_rows(warehouse.spark, 60, FIRST))
+    warehouse.load()
+    before = warehouse.predictions()
+    picture = before[before.outcome == "recognised"].iloc[0]
+    wrong = str((int(picture.label) + 1) % 10)
+    statement = 'INSERT INTO corrections (image_id, corrected_at, label, "by") VALUES (%s, %s, %s, %s)'
+    for at, label in ((datetime(2026, 2, 1), picture.label), (datetime(2026, 2, 2), wrong)):
+        warehouse.session.execute(statement, (picture.image_id, at, label, "somebody"))
+    mark_days(warehouse.spark.createDataFrame([(FIRST,)], "day date"), warehouse.settings.cassandra.keyspace)
+    warehouse.load()
+
+    after = warehouse.predictions()
+    assert len(after) == 60
+    row = after[after.image_id == picture.image_id].iloc[0]
+    assert (row.truth, row.truth_by, row.is_right) == (wrong, "correction", False)
+    others = after.image_id != picture.image_id
+    assert after[others].equals(before[others])
+
+
+def test_what_is_deleted_is_gone_after_the_next_run_and_time_travel_still_shows_it(warehouse: Warehouse) -> None:
+    warehouse.store(generate_rows(warehouse.spark, 50, FIRST))
+    warehouse.load()
+    row = warehouse.session.execute("SELECT day, bucket, uploaded_at, image_id FROM predictions_by_day LIMIT 1").one()
+    warehouse.session.execute(
+        "DELETE FROM predictions_by_day WHERE day = %s AND bucket = %s AND uploaded_at = %s AND image_id = %s", row
+    )
+    warehouse.load(rebuild=[FIRST])
+    assert count(warehouse) == 49
+    history = warehouse.frame(
+        "SELECT snapshot_id FROM warehouse.inkstream.fact_prediction.history ORDER BY made_current_at"
+    )
+    first = history.snapshot_id[0]
+    assert count(warehouse, f"fact_prediction VERSION AS OF {first}") == 50
+
+
+def test_days_and_hours_are_those_of_the_reports_time_zone(warehouse: Warehouse) -> None:
+    warehouse.store(generate_rows(warehouse.spark, 100, FIRST))
+    warehouse.load()
+    there = own_settings(warehouse.settings, warehouse.settings.local.path, time_zone="Asia/Tokyo")
+    assert load_days(warehouse.spark, there, VERSION).days == [FIRST]
+    found = warehouse.frame("SELECT unix_timestamp(uploaded_at) AS seconds, date, hour FROM answers")
+    local = pd.to_datetime(found.seconds, unit="s", utc=True).dt.tz_convert("Asia/Tokyo")
+    assert found.hour.tolist() == local.dt.hour.tolist()
+    assert found.date.tolist() == local.dt.date.tolist()
+    assert found.date.nunique() == 2

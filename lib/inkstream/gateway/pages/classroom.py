@@ -23,7 +23,7 @@ from inkstream.gateway.classes import (
     sign_link,
     sign_pupil,
 )
-from inkstream.gateway.pages.desk import Desk, html, is_own_form
+from inkstream.gateway.pages.desk import Desk, PageRoute, html, is_own_form
 from inkstream.gateway.pages.shown import Shown, show_result
 from inkstream.store.pictures import read_corrections
 from inkstream.store.results import Result, read_results
@@ -36,18 +36,20 @@ COLUMNS = ("pupil", "uploaded_at", "label", "confidence", "outcome", "reason", "
 
 def classroom_views(desk: Desk) -> APIRouter:
     """/classes to make one, /class/NAME for those who are in it, and its CSV."""
-    router = APIRouter()
+    router = APIRouter(route_class=PageRoute)
 
     @router.get("/classes", response_class=HTMLResponse)
     def classes(request: Request) -> Response:
-        if not desk.may(request, "admin"):
-            return _for_teachers(desk, request)
+        if refused := desk.refused(request, "admin"):
+            return refused
         return desk.page(request, "classes.html", wrong="")
 
     @router.post("/classes")
     def make(request: Request, name: Annotated[str, Form(max_length=200)]) -> Response:
-        if not desk.may(request, "admin") or not is_own_form(request):
-            return _for_teachers(desk, request)
+        if refused := desk.refused(request, "admin"):
+            return refused
+        if not is_own_form(request):
+            return desk.message(request, "Not from here", "This form was sent from another site.", 403)
         if not NAME.fullmatch(name.strip()):
             wrong = "Use up to 32 letters, digits, - and _, for example 3b or maths-2026."
             return desk.page(request, "classes.html", wrong=wrong, status=422)
@@ -63,14 +65,24 @@ def classroom_views(desk: Desk) -> APIRouter:
             return _teacher(desk, request, name, part)
         pupil = desk.pupil(request)
         if pupil is None or pupil.classroom != name:
-            return desk.message(request, "Ask your teacher for the link", "This class is opened by its link.", 403)
-        tiles = [tile for tile in _tiles(desk, name) if tile.pupil == pupil.name]
+            return desk.ask_for_token(request)
+        return RedirectResponse("/pupil", 303)
+
+    @router.get("/pupil", response_class=HTMLResponse)
+    def own(request: Request) -> Response:
+        """What a pupil has sent, and what is kept of it."""
+        pupil = desk.pupil(request)
+        if pupil is None:
+            return desk.message(request, "Ask your teacher for the link", "A class is opened by its link.", 403)
+        tiles = [tile for tile in _tiles(desk, pupil.classroom) if tile.pupil == pupil.name]
         return desk.page(request, "pupil.html", pictures=tiles)
 
     @router.get("/class/{name}/pictures.csv")
     def table(request: Request, name: str) -> Response:
-        if not desk.may(request, "admin") or not NAME.fullmatch(name):
-            return _for_teachers(desk, request)
+        if refused := desk.refused(request, "admin"):
+            return refused
+        if not NAME.fullmatch(name):
+            return Response(status_code=404)
         headers = {"Content-Disposition": f'attachment; filename="class-{name}.csv"', "Cache-Control": "no-store"}
         return Response(_csv(desk, name), media_type="text/csv; charset=utf-8", headers=headers)
 
@@ -103,11 +115,6 @@ def _teacher(desk: Desk, request: Request, name: str, part: str) -> Response:
     code = segno.make(link, error="m").svg_inline(scale=1, border=3, dark="#000", light="#fff", omitsize=True)
     local = request.url.hostname in LOOPBACK
     return desk.page(request, "class.html", name=name, link=link, code=code, groups=groups, local=local)
-
-
-def _for_teachers(desk: Desk, request: Request) -> Response:
-    text = "Classes are made and seen by teachers: this needs a token with the role admin."
-    return desk.message(request, "For teachers", text, 403)
 
 
 def _results(desk: Desk, name: str) -> list[Result]:

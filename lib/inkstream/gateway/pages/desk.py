@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,12 +11,16 @@ from urllib.parse import urlsplit
 
 from cassandra.cluster import Session
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
+from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from inkstream.errors import ServiceError
 from inkstream.gateway.activity import Activity
 from inkstream.gateway.classes import COOKIE, Pupil, read_pupil
 from inkstream.settings import MIB, Settings
+
+log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -50,9 +55,25 @@ class Desk:
         """The pupil whose browser asks, if it is one."""
         return read_pupil(self.secret, request.cookies.get(COOKIE))
 
+    def refused(
+        self, request: Request, role: Literal["read", "upload", "admin"], *, pupils: bool = False
+    ) -> HTMLResponse | None:
+        """The page that asks for a token, or None where the request may go on; `pupils`: those of a class as well."""
+        if self.may(request, role) or (pupils and self.pupil(request)):
+            return None
+        return self.ask_for_token(request)
+
+    def ask_for_token(self, request: Request) -> HTMLResponse:
+        """A page that makes the browser ask for a password, which is the token."""
+        text = "This installation asks for a token. Reload the page and type it as the password; any name will do."
+        page = self.message(request, "A token, please", text, 401)
+        page.headers["WWW-Authenticate"] = 'Basic realm="InkStream: any name, the token as password"'
+        return page
+
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A whole page. It is about what is stored right now: no cache keeps it."""
         context = {"here": request.url.path, "pupil": self.pupil(request), "kept": self.kept, **values}
+        context["everything"] = self.may(request, "read")
         return html(template, status=status, **context)
 
     def message(self, request: Request, title: str, text: str, status: int) -> HTMLResponse:
@@ -72,6 +93,33 @@ class Desk:
     def limit(self) -> str:
         """The largest picture, for people."""
         return f"{self.settings.image.max_image_bytes / MIB:.3g} MB"
+
+
+class PageRoute(APIRoute):
+    """A route whose failures a person can read: Cassandra out of reach is a page, not a stack trace or JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def readable(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except ServiceError as error:
+                text = (
+                    "What was read before cannot be shown right now. New pictures may still be taken; try again soon."
+                )
+                log.warning("%s cannot be shown: %s", request.url.path, error)
+                values = {
+                    "title": "Not right now",
+                    "text": text,
+                    "here": "",
+                    "pupil": None,
+                    "kept": "",
+                    "everything": True,
+                }
+                return html("message.html", status=503, **values)
+
+        return readable
 
 
 def html(template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

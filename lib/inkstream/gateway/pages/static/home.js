@@ -102,5 +102,5 @@ function alarm(text) {
 }
 
 watch(part("answers"), say, alarm);
-keepFresh(part("latest"));
+if (part("latest")) keepFresh(part("latest"));
 tellTimes();

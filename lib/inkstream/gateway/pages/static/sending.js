@@ -15,7 +15,7 @@ export class Refused extends Error {
 export function send(file, told = () => {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `/api/images?wait=${WAIT_S}`);
+    request.open("POST", `/api/images?wait=${WAIT_S}&same_bytes=true`);
     request.responseType = "json";
     request.setRequestHeader("Accept", "application/json");
     request.upload.addEventListener("progress", (event) => event.lengthComputable && told(event.loaded / event.total));

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the services and the stream running.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave all running, and the web page open.")] = False,
 ) -> int:
     """Send the sample pictures through Kafka, Spark and Cassandra, show every answer, and check that all is stored.
 
@@ -53,7 +53,8 @@ def _go_on(settings: Settings, screen: Screen, found: Demo, keep: bool) -> None:
         ("predict FOLDER", "read pictures without any service"),
     ]
     if keep:
-        screen.say("Kafka, Cassandra and the stream keep running. Go on with:")
+        screen.say(f"[bold]The web page is open; draw a digit there:[/] {found.address}\n")
+        screen.say("Kafka, Cassandra, the stream and the web page keep running. Go on with:")
         steps = [step for step in steps if step[0] != "stream"] + [("down", "stop them; the data stays")]
     else:
         screen.say("Nothing keeps running; the data stays. Go on with:")

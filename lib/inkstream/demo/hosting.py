@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from inkstream.demo.screen import Screen
 from inkstream.errors import SetupError
+from inkstream.local.gateway import Gateway
 from inkstream.local.jars import ensure_jars
 from inkstream.local.services import (
     down,
@@ -134,6 +135,21 @@ def demo_stream(settings: Settings, screen: Screen, *, keep: bool) -> Iterator[D
         raise
     if not keep:
         _stop(stream, screen)
+
+
+def open_page(settings: Settings, screen: Screen) -> str:
+    """The address of the web page, which is opened where it is not yet, and stays. Raises as Gateway.start."""
+    gateway = Gateway(settings, settings.local.path)
+    if gateway.is_running():
+        screen.done("The web page is open already")
+        return gateway.address
+    try:
+        with screen.step("Opening the web page", "The web page is open"):
+            gateway.start()
+    except BaseException:
+        gateway.stop()
+        raise
+    return gateway.address
 
 
 def _stop(stream: Stream, screen: Screen) -> None:

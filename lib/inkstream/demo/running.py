@@ -12,7 +12,7 @@ from pathlib import Path
 from inkstream.demo.cards import SOURCE, VERDICTS, Card, Summary, build_cards, summarise, warm_up
 from inkstream.demo.checking import Check, check_cards
 from inkstream.demo.following import Follower, open_follower
-from inkstream.demo.hosting import DemoStream, demo_services, demo_stream, only_one, stopped_by_signals
+from inkstream.demo.hosting import DemoStream, demo_services, demo_stream, only_one, open_page, stopped_by_signals
 from inkstream.demo.page import write_page
 from inkstream.demo.place import check_place, read_checkpoint
 from inkstream.demo.screen import Screen
@@ -30,12 +30,13 @@ PICTURES_A_SECOND = 15.0  # slow enough to watch, and for each picture's own tim
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo found."""
+    """What the demo found. address: of the web page, which `keep` leaves open; else blank."""
 
     cards: list[Card]
     summary: Summary
     gaps: list[str]
     page: Path
+    address: str
 
 
 def run_demo(settings: Settings, screen: Screen, *, keep: bool) -> Demo:
@@ -65,7 +66,8 @@ def run_demo(settings: Settings, screen: Screen, *, keep: bool) -> Demo:
                 page = write_page(folder / "report.html", cards, summary, check, running.image)
                 screen.sums(summary)
                 screen.checked(check.gaps, summary)
-    return Demo(cards, summary, check.gaps, page)
+                address = open_page(running, screen) if keep else ""
+    return Demo(cards, summary, check.gaps, page, address)
 
 
 def _create(settings: Settings) -> None:

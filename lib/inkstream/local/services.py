@@ -14,6 +14,7 @@ from typing import IO, Any
 from inkstream.errors import SetupError
 from inkstream.local.cassandra import Cassandra
 from inkstream.local.cluster import SparkMaster, SparkWorker, build_workers, recorded_workers
+from inkstream.local.gateway import Gateway
 from inkstream.local.jars import ensure_jars
 from inkstream.local.kafka import Kafka
 from inkstream.local.ports import LOOPBACK
@@ -22,6 +23,8 @@ from inkstream.local.stream import Stream
 from inkstream.settings import Settings, read_endpoints
 
 log = logging.getLogger(__name__)
+
+_CLIENTS = (Stream, Gateway)
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,8 @@ def down(settings: Settings) -> list[EmbeddedService]:
     with _only_one(folder):
         services = [service for service in known_services(settings) if service.state != "stopped"]
         running = [service for service in services if service.is_running()]
-        _stop([service for service in services if isinstance(service, Stream)])  # before what it works on
-        _stop([service for service in services if not isinstance(service, Stream)])
+        _stop([service for service in services if isinstance(service, _CLIENTS)])  # before what they work on
+        _stop([service for service in services if not isinstance(service, _CLIENTS)])
         settings.local.endpoints_file.unlink(missing_ok=True)
     return running
 
@@ -96,6 +99,7 @@ def known_services(settings: Settings) -> list[EmbeddedService]:
         (cassandra, not external_cassandra(settings)),
         (master, False),
         (Stream(settings, folder), False),
+        (Gateway(settings, folder), False),
     ]
     present = [service for service, meant in wanted if meant or service.state != "stopped"]
     return [*present, *recorded_workers(settings, folder)]

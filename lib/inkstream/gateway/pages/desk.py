@@ -40,7 +40,7 @@ class Desk:
 
     session: the open Cassandra session; raises ServiceError where there is none.
     correct: takes (request, image id, label, by) to images.corrected. may: whether a request holds a role.
-    secret: signs class links and pupils' cookies; the same in all replicas.
+    is_open: whether there are no tokens. secret: signs class links and pupils' cookies; the same in all replicas.
     """
 
     settings: Settings
@@ -49,6 +49,7 @@ class Desk:
     may: Callable[[Request, Literal["read", "upload", "admin"]], bool]
     activity: Activity
     model_version: Callable[[], str]
+    is_open: bool
     secret: bytes
 
     def pupil(self, request: Request) -> Pupil | None:

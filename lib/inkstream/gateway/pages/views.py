@@ -13,6 +13,7 @@ from inkstream.errors import ServiceError
 from inkstream.gateway.pages.charts import draw_dashboard
 from inkstream.gateway.pages.classroom import classroom_views
 from inkstream.gateway.pages.desk import Desk, PageRoute, html, is_own_form
+from inkstream.gateway.pages.reference import read_routes
 from inkstream.gateway.pages.shown import Shown, show_picture, show_result, show_waiting
 from inkstream.gateway.pages.thumbnails import enlarge, thumbnail
 from inkstream.gateway.pages.words import DIGITS
@@ -135,6 +136,12 @@ def _overview(router: APIRouter, desk: Desk) -> None:
             live="" if after or wanted != today else f"/gallery?{urlencode(filters | {'part': 'tiles'})}",
             older=f"/gallery?{urlencode(filters | {'day': wanted.isoformat(), 'after': more})}" if more else "",
         )
+
+    @router.get("/docs", response_class=HTMLResponse)
+    def reference(request: Request) -> Response:
+        routes = read_routes(request.app.openapi())
+        base, tokens = str(request.base_url), not desk.is_open
+        return desk.page(request, "reference.html", routes=routes, base=base, tokens=tokens)
 
     @router.get("/dashboard", response_class=HTMLResponse)
     def dashboard(request: Request, part: str = "") -> Response:

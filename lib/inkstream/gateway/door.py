@@ -40,8 +40,8 @@ class Door:
         return self.reception.model_version
 
     def may(self, request: Request, role: Role) -> bool:
-        """Whether the request's sender may; a class's pupil may read and upload."""
-        return self.access.may(request, role) or (role != "admin" and self.guest(request) is not None)
+        """Whether the request's sender may. A class's pupil may upload; what is theirs to see, the pages show them."""
+        return self.access.may(request, role) or (role == "upload" and self.guest(request) is not None)
 
     def require(self, request: Request, role: Role) -> None:
         """Raises HTTPException: 401 without a token, 403 where its role does not suffice."""

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "lib" / "inkstream"
 # From the outside in; a module imports its own layer and those after it.
 LAYERS = [
     {"jobs", "cli"},
-    {"demo"},
+    {"demo", "chaos"},
     {"stream", "report", "gateway", "local", "producer", "spark"},
     {"store", "model"},
     {"image"},

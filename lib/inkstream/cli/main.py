@@ -14,6 +14,7 @@ from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
 from inkstream.cli import (
+    chaos,
     demo,
     develop,
     doctor,
@@ -50,10 +51,13 @@ for commands in (
     predict,
     results,
     report,
+    predict,
+    results,
     verify,
     quarantine,
     forget,
     doctor,
+    chaos,
     develop,
 ):
     commands.register(app)

@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inkstream.errors import BundleError
+from inkstream.model.keras_archive import check_keras_archive
 
 if TYPE_CHECKING:
     from inkstream.model.engine import Engine
@@ -109,6 +110,8 @@ def load_bundle(path: Path | str) -> Bundle:
     """
     folder = Path(path)
     manifest = parse_manifest(_read(folder / MANIFEST), str(folder / MANIFEST))
+    if unknown := sorted(set(manifest.files) - {KERAS_FILE, TFLITE_FILE, GOLDEN_FILE}):
+        raise BundleError(f"{folder / MANIFEST} names {unknown[0]!r}, which is no part of a bundle")
     contents = {name: _read(folder / name) for name in manifest.files}
     for name, content in contents.items():
         _check_digest(manifest, name, content, str(folder / name))
@@ -116,6 +119,8 @@ def load_bundle(path: Path | str) -> Bundle:
         raise BundleError(
             f"{folder / MANIFEST} names no {TFLITE_FILE}; the bundle is incomplete, train or copy it again"
         )
+    if KERAS_FILE in contents:
+        check_keras_archive(contents[KERAS_FILE], str(folder / KERAS_FILE))
     golden = _read_golden(contents[GOLDEN_FILE], folder / GOLDEN_FILE) if GOLDEN_FILE in contents else None
     keras = folder / KERAS_FILE if KERAS_FILE in contents else None
     return _bundle(manifest, contents[TFLITE_FILE], keras, golden)

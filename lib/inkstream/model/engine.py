@@ -172,6 +172,6 @@ def _load_keras(path: Path) -> Any:
     except ImportError as error:
         raise SetupError("TensorFlow is not installed; `./submit.sh train` installs it on its first use") from error
     try:
-        return keras.saving.load_model(path, compile=False)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, OSError, TypeError) as error:
         raise BundleError(f"{path} cannot be loaded by Keras: {error}") from error

@@ -1,0 +1,218 @@
+"""Rounds of load, strike, recovery and `verify` in; a report of each out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inkstream.chaos.load import Load
+from inkstream.chaos.strikes import STRIKES, Arena
+from inkstream.chaos.victim import Flight, Victim
+from inkstream.errors import ServiceError
+from inkstream.local.jars import spark_class_path
+from inkstream.local.java import java_home
+from inkstream.local.process import EmbeddedService
+from inkstream.settings import Settings
+from inkstream.spark import submit_environment, submit_line
+from inkstream.store.session import open_session
+from inkstream.stream.findings import KINDS
+
+log = logging.getLogger(__name__)
+
+FLIGHT_S = 120.0
+RECOVER_S = 150.0
+VERIFY_S = 300.0
+DRAIN_S = 300.0
+
+
+@dataclass
+class Round:
+    """One strike. uncommitted: offsets under way when it came; stored: how many of those had their row already.
+
+    recovered_s: seconds from the strike's end to the next micro-batch done. hung: the stream had to be killed for it.
+    """
+
+    number: int
+    kind: str
+    batch: int = -1
+    uncommitted: int = 0
+    stored: int | None = None
+    recovered_s: float = 0.0
+    restarted: bool = False
+    hung: bool = False
+    found: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    repeated: int = 0
+
+    @property
+    def passed(self) -> bool:
+        return not any(self.found.values())
+
+
+@dataclass
+class Outcome:
+    """All rounds, what was sent and acknowledged, and the acknowledged ids that have no row: lost, by our count."""
+
+    seed: int
+    rounds: list[Round]
+    sent: int
+    acknowledged: int
+    missing: list[str]
+
+    @property
+    def passed(self) -> bool:
+        return not self.missing and all(done.passed for done in self.rounds)
+
+
+def run_rounds(
+    settings: Settings,
+    folder: Path,
+    *,
+    kafka: EmbeddedService | None,
+    cassandra: EmbeddedService | None,
+    rounds: int,
+    rate: float,
+    seed: int,
+    kinds: Sequence[str] = tuple(STRIKES),
+    tell: Callable[[Round], None] = lambda _: None,
+) -> Outcome:
+    """Strike `rounds` times, each kind in turn in an order that the seed gives; after each, verify.
+
+    Raises:
+        ServiceError: the stream does not come back after a strike, or cannot be verified.
+    """
+    chance = random.Random(seed)
+    victim = Victim(settings, folder)
+    arena = Arena(victim, kafka, cassandra, chance)
+    load = Load(settings, rate, seed)
+    done: list[Round] = []
+    try:
+        with load.running():
+            victim.launch()
+            for number in range(1, rounds + 1):
+                done.append(_round(arena, settings, number, _kind(kinds, number, seed)))
+                tell(done[-1])
+        _drain(victim, settings)
+        final = Round(rounds + 1, "at the end")
+        _verify(settings, final)
+        done.append(final)
+        tell(final)
+    finally:
+        victim.kill_all()
+        victim.stop()
+    return Outcome(seed, done, load.sent, len(load.acknowledged), _missing(settings, load.acknowledged))
+
+
+def _kind(kinds: Sequence[str], number: int, seed: int) -> str:
+    """Every kind once before any comes again, in another order each time."""
+    turn, place = divmod(number - 1, len(kinds))
+    order = list(kinds)
+    random.Random(seed * 1000 + turn).shuffle(order)
+    return order[place]
+
+
+def _round(arena: Arena, settings: Settings, number: int, kind: str) -> Round:
+    victim = arena.victim
+    this = Round(number, kind)
+    if not victim.is_running():
+        victim.launch()
+    victim.await_progress(victim.committed(), RECOVER_S)  # warm, and with something to lose
+    flight = victim.await_flight(FLIGHT_S)
+    if flight is None:
+        raise ServiceError(f"round {number}: nothing was under way within {FLIGHT_S:.0f} s; {_said(victim)}")
+    time.sleep(arena.random.uniform(0.0, 1.0))
+    flight = victim.flight() or victim.await_flight(FLIGHT_S) or flight
+    this.batch, this.uncommitted = flight.batch, flight.uncommitted
+    STRIKES[kind](arena)
+    struck = time.monotonic()
+    if not victim.is_running():
+        this.stored = _stored(settings, victim.flight() or flight)
+    _recover(victim, this)
+    this.recovered_s = time.monotonic() - struck
+    _verify(settings, this)
+    return this
+
+
+def _recover(victim: Victim, this: Round) -> None:
+    """Until the stream does micro-batches again: as it is, started again, or from a new checkpoint."""
+    at = victim.committed()
+    if victim.is_running() and victim.await_progress(at, RECOVER_S):
+        return
+    this.hung = victim.is_running()
+    for _ in range(3):
+        victim.kill_all()
+        this.restarted = True
+        victim.launch()
+        if victim.await_progress(at, RECOVER_S):
+            return
+        if victim.is_running():
+            this.hung = True
+        else:  # it says that its checkpoint is broken: a new one reads the topic again
+            victim.generation += 1
+            at = -1
+    raise ServiceError(f"round {this.number} ({this.kind}): the stream did not come back; {_said(victim)}")
+
+
+def _said(victim: Victim) -> str:
+    return f"its log is {victim.log_file}"
+
+
+def _drain(victim: Victim, settings: Settings) -> None:
+    """Let the stream answer what is left."""
+    until = time.monotonic() + DRAIN_S
+    quiet = 0
+    while quiet < 20 and time.monotonic() < until:
+        if not victim.is_running():
+            victim.launch()
+        quiet = quiet + 1 if victim.flight() is None and victim.committed() >= 0 else 0
+        time.sleep(0.25)
+
+
+def _stored(settings: Settings, flight: Flight) -> int:
+    """How many of the messages under way have their row in images."""
+    with open_session(settings.cassandra) as session:
+        rows = session.execute("SELECT partition, offset FROM images")
+        return sum(
+            row.partition in flight.ranges
+            and flight.ranges[row.partition][0] <= row.offset < flight.ranges[row.partition][1]
+            for row in rows
+            if row.offset is not None
+        )
+
+
+def _missing(settings: Settings, acknowledged: set[str]) -> list[str]:
+    with open_session(settings.cassandra) as session:
+        stored = {row.image_id for row in session.execute("SELECT image_id FROM images")}
+    return sorted(acknowledged - stored)
+
+
+def _verify(settings: Settings, this: Round) -> None:
+    """Run the verify job on what the stream has recorded; put its findings into the round."""
+    line = submit_line(settings, "verify_stream", ["--json", "--sample", "20"], spark_class_path(settings), "local[2]")
+    own = {
+        "LOCAL__FOLDER": str(settings.local.path),
+        "KAFKA__BOOTSTRAP_SERVERS": settings.kafka.servers,
+        "KAFKA__TOPIC_PREFIX": settings.kafka.topic_prefix,
+        "CASSANDRA__CONTACT_POINTS": ",".join(settings.cassandra.hosts),
+        "CASSANDRA__PORT": str(settings.cassandra.port),
+        "CASSANDRA__KEYSPACE": settings.cassandra.keyspace,
+    }
+    environment = submit_environment(java_home()) | {f"INKSTREAM_{name}": value for name, value in own.items()}
+    ended = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=VERIFY_S, check=False)
+    start = ended.stdout.find("{\n")
+    if start < 0:
+        said = (ended.stderr.strip() or ended.stdout.strip()).splitlines() or ["nothing"]
+        raise ServiceError(f"round {this.number}: verify ended with {ended.returncode} and said: {said[-1]}")
+    verdict: dict[str, Any] = json.loads(ended.stdout[start:])
+    for account in verdict["accounts"]:
+        this.repeated += account["repeated"]
+        for kind, number in account["found"].items():
+            this.found[kind] += number
+    for finding in verdict["findings"]:
+        log.warning("round %d: %s", this.number, finding)

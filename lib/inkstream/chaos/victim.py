@@ -1,0 +1,134 @@
+"""The stream as a process that is struck: started, killed with all that belongs to it, watched by its checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from inkstream.local.stream import Stream
+from inkstream.settings import Settings
+
+BATCH_OFFSETS = 400  # small micro-batches: there is always one under way
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Flight:
+    """The micro-batch that was begun and not committed: its number, and its offsets by partition."""
+
+    batch: int
+    ranges: dict[int, tuple[int, int]]
+
+    @property
+    def uncommitted(self) -> int:
+        return sum(until - start for start, until in self.ranges.values())
+
+
+class Victim(Stream):
+    """The stream job on the run's own services, with a checkpoint that can be exchanged."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        super().__init__(settings, folder, bound=True)
+        self.generation = 0
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoints" / f"stream-{self.generation}"
+
+    def command(self) -> list[str]:
+        """The stream's own line, with this checkpoint."""
+        return [*super().command(), "--quiet", "--checkpoint", str(self.checkpoint)]
+
+    def environment(self) -> dict[str, str]:
+        """The stream's own, with the topics and tables of the run, and small micro-batches."""
+        return {
+            **super().environment(),
+            "INKSTREAM_LOCAL__FOLDER": str(self.folder),
+            "INKSTREAM_KAFKA__TOPIC_PREFIX": self.settings.kafka.topic_prefix,
+            "INKSTREAM_CASSANDRA__KEYSPACE": self.settings.cassandra.keyspace,
+            "INKSTREAM_STREAM__MAX_OFFSETS_PER_TRIGGER": str(BATCH_OFFSETS),
+        }
+
+    def kill_all(self) -> None:
+        """SIGKILL to the driver's JVM, its Python and every worker, at once."""
+        process = self._process()
+        if process is None:
+            return
+        with suppress(psutil.NoSuchProcess):
+            for child in [*process.children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    child.send_signal(signal.SIGKILL)
+            process.wait(20)
+        self.kill()
+
+    def workers(self) -> list[psutil.Process]:
+        """The Python processes that decode and predict."""
+        process = self._process()
+        found = process.children(recursive=True) if process else []
+        daemons = [child for child in found if "inkstream.stream.daemon" in " ".join(_line(child))]
+        return [worker for daemon in daemons for worker in daemon.children()]
+
+    def committed(self) -> int:
+        """The last micro-batch that is done; -1 where none is."""
+        return max(_batches(self.checkpoint / "commits"), default=-1)
+
+    def flight(self) -> Flight | None:
+        """What is under way; None between two micro-batches."""
+        begun, done = max(_batches(self.checkpoint / "offsets"), default=-1), self.committed()
+        if begun <= done:
+            return None
+        before = _places(self.checkpoint / "offsets" / str(begun - 1)) if begun else {}
+        after = _places(self.checkpoint / "offsets" / str(begun))
+        ranges = {partition: (before.get(partition, 0), until) for partition, until in after.items()}
+        return Flight(begun, {partition: span for partition, span in ranges.items() if span[1] > span[0]})
+
+    def await_flight(self, timeout_s: float) -> Flight | None:
+        """Wait until something is under way; None where the stream ends or nothing comes."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until and self.is_running():
+            flight = self.flight()
+            if flight is not None and flight.uncommitted:
+                return flight
+            time.sleep(POLL_S)
+        return None
+
+    def await_progress(self, beyond: int, timeout_s: float) -> bool:
+        """Wait until a micro-batch after `beyond` is done; False where the stream ends, or does nothing for so long."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            if self.committed() > beyond:
+                return True
+            if not self.is_running():
+                return False
+            time.sleep(POLL_S)
+        return False
+
+
+def _line(process: psutil.Process) -> list[str]:
+    try:
+        line: list[str] = process.cmdline()
+    except psutil.Error:
+        return []
+    return line
+
+
+def _batches(folder: Path) -> list[int]:
+    with suppress(FileNotFoundError):
+        return [int(name) for name in os.listdir(folder) if name.isdigit()]  # noqa: PTH208 - names alone, many times a second
+    return []
+
+
+def _places(file: Path) -> dict[int, int]:
+    """An entry of Spark's offset log: the offset after the last of each partition; empty while it is being written."""
+    try:
+        topics = json.loads(file.read_text().splitlines()[2])
+    except (OSError, ValueError, IndexError):
+        return {}
+    return {int(partition): until for places in topics.values() for partition, until in places.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -172,11 +173,19 @@ def test_services_that_do_not_answer_are_named(settings: Settings) -> None:
 def test_topics_that_are_not_as_the_settings_want_them_are_named(settings: Settings) -> None:
     assert f"topic {settings.kafka.uploaded} does not exist" in the_fault(settings, "kafka")
     create_topics(settings)
+    for _ in range(100):  # a broker learns of new topics a moment after the controller has acknowledged them
+        if not findings(settings, "kafka")[WRONG]:
+            break
+        time.sleep(0.1)
     assert findings(settings, "kafka")[WRONG] == []
     assert "has 4 partitions, kafka.partitions is 9" in the_fault(in_section(settings, "kafka", partitions=9), "kafka")
     with open_admin(settings.kafka) as admin:
         small = {"max.message.bytes": "1000"}
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.kafka.uploaded, configs=small)])
+    for _ in range(100):
+        if findings(settings, "kafka")[WRONG]:
+            break
+        time.sleep(0.1)
     assert "max.message.bytes is 1000" in the_fault(settings, "kafka")
     thrice = in_section(settings, "kafka", replication_factor=3)
     assert "has 1 copies, kafka.replication_factor is 3" in the_fault(thrice, "kafka")

@@ -51,8 +51,6 @@ for commands in (
     predict,
     results,
     report,
-    predict,
-    results,
     verify,
     quarantine,
     forget,

@@ -9,6 +9,7 @@ from tests.report.conftest import Warehouse, own_settings
 
 from inkstream.report.generator import VERSION, generate_rows, mark_days
 from inkstream.report.loading import load_days
+from inkstream.store.forgotten import forget
 
 pytestmark = pytest.mark.services
 
@@ -102,6 +103,16 @@ def test_what_is_deleted_is_gone_after_the_next_run_and_time_travel_still_shows_
     )
     first = history.snapshot_id[0]
     assert count(warehouse, f"fact_prediction VERSION AS OF {first}") == 50
+
+
+def test_a_forgotten_picture_is_in_no_fact_even_where_a_row_was_left(warehouse: Warehouse) -> None:
+    warehouse.store(generate_rows(warehouse.spark, 20, FIRST))
+    warehouse.load()
+    row = warehouse.session.execute("SELECT image_id FROM predictions_by_day LIMIT 1").one()
+    forget(warehouse.session, [row.image_id], "by id", datetime(2026, 2, 1))
+    warehouse.load(rebuild=[FIRST])
+    assert count(warehouse) == 19
+    assert row.image_id not in set(warehouse.predictions().image_id)
 
 
 def test_days_and_hours_are_those_of_the_reports_time_zone(warehouse: Warehouse) -> None:

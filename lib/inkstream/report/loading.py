@@ -21,6 +21,7 @@ from inkstream.errors import ServiceError
 from inkstream.report.facts import CASSANDRA, facts_of, members_of, read_corrections, read_days
 from inkstream.report.warehouse import CATALOG, NAMESPACE
 from inkstream.settings import Settings
+from inkstream.store.forgotten import without_forgotten
 
 FACTS = "fact_prediction"
 MILLISECONDS_A_DAY = 24 * 3600 * 1000
@@ -60,7 +61,7 @@ def load_days(
     if not days:
         return Loaded()
     keyspace = settings.cassandra.keyspace
-    rows = read_days(spark, keyspace, days)
+    rows = without_forgotten(read_days(spark, keyspace, days), settings)
     return build_days(spark, rows, read_corrections(spark, keyspace), wanted, current_version, time_zone)
 
 

@@ -36,6 +36,7 @@ def run(settings: Settings, sample: int, *, as_json: bool) -> int:
     """Compare and show; 1 where something is lost, doubled, orphan or wrong."""
     with open_session(settings.cassandra) as session:
         spark = build_session(settings, "inkstream-verify")
+        spark.conf.set("spark.sql.adaptive.enabled", "true")  # many joins, of a few rows or of millions
         verdict = verify(spark, session, settings, sample)
         spark.stop()
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,19 @@ from inkstream.settings import Settings, home, load_settings
 from inkstream.spark import submit_environment
 
 SettingsFactory = Callable[[], Settings]
+
+# Taken out of the environment: it is no setting, and what tests start has nothing to skip.
+NO_SKIPS = os.environ.pop("INKSTREAM_NO_SKIPS", "") == "1"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With INKSTREAM_NO_SKIPS=1 a skipped test is a failed one: a tool that it needs is missing."""
+    report = yield
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome, report.longrepr = "failed", f"INKSTREAM_NO_SKIPS is set: {reason}"
+    return report
 
 
 @pytest.fixture(scope="session")

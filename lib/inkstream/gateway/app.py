@@ -85,6 +85,7 @@ async def _open(app: FastAPI, ends: AsyncExitStack) -> None:
     settings: Settings = app.state.settings
     access, metrics = Access(read_tokens(settings.gateway)), Metrics()
     limits, store = Limits(settings.gateway), Store(settings)
+    ends.callback(limits.close)
     bundle = await asyncio.to_thread(load_bundle, settings.model.bundle or shipped_bundle())
     ends.push_async_callback(asyncio.to_thread, store.close)
     uploads = await asyncio.to_thread(Uploads, settings)

@@ -65,6 +65,10 @@ class RedisKeys:
         kept = self._client.set(f"{PREFIX}key:{key}", value, nx=True, get=True, ex=KEY_S)
         return kept.decode() if isinstance(kept, bytes) else None
 
+    def close(self) -> None:
+        """Close the pool that the limiter uses as well."""
+        self._client.connection_pool.disconnect()
+
 
 class Limits:
     """Rate limits and idempotency keys; never raises because Redis is gone. Calls may wait REDIS_S: not on the loop."""
@@ -75,6 +79,7 @@ class Limits:
         self._own = (strategies.MovingWindowRateLimiter(storage.MemoryStorage()), MemoryKeys())
         self._shared: tuple[strategies.MovingWindowRateLimiter, RedisKeys] | None = None
         self._down_until = 0.0
+        self._degraded = False
         url = gateway.redis_url.get_secret_value()
         if url:
             self._shared = self._connect(url)
@@ -92,12 +97,17 @@ class Limits:
             raise SettingError(f"gateway.redis_url is no address of a Redis ({error}); redis://host:6379/0") from error
         return limiter, RedisKeys(client)
 
+    def close(self) -> None:
+        """Close the connections to Redis, if there are any."""
+        if self._shared is not None:
+            self._shared[1].close()
+
     @property
     def state(self) -> str:
         """memory, redis, or degraded: a Redis is set and does not answer, each gateway counts for itself."""
         if self._shared is None:
             return "memory"
-        return "redis" if monotonic() >= self._down_until else "degraded"
+        return "degraded" if self._degraded else "redis"
 
     def wait_s(self, sender: str, count: int = 1) -> float:
         """0 where the sender may send so many pictures now, and they are booked; else after how many seconds."""
@@ -107,6 +117,7 @@ class Limits:
             for limiter, _ in self._stores():
                 try:
                     if limiter.hit(limit, sender, cost=count):
+                        self._answered(limiter)
                         break
                     return max(1.0, limiter.get_window_stats(limit, sender).reset_time - time())
                 except redis.RedisError as error:
@@ -115,9 +126,11 @@ class Limits:
 
     def remember(self, key: str, value: str) -> str | None:
         """The value that the key was first used with; None where it is new."""
-        for _, keys in self._stores():
+        for limiter, keys in self._stores():
             try:
-                return keys.remember(key, value)
+                kept = keys.remember(key, value)
+                self._answered(limiter)
+                return kept
             except redis.RedisError as error:
                 self._failed(error)
         return None
@@ -126,6 +139,12 @@ class Limits:
         shared = [self._shared] if self._shared and monotonic() >= self._down_until else []
         return [*shared, self._own]
 
+    def _answered(self, limiter: strategies.MovingWindowRateLimiter) -> None:
+        if self._degraded and self._shared and limiter is self._shared[0]:
+            log.warning("Redis is back, gateways count as one again")
+            self._degraded = False
+
     def _failed(self, error: redis.RedisError) -> None:
         log.warning("Redis does not answer, this gateway counts for itself: %s", type(error).__name__)
+        self._degraded = True
         self._down_until = monotonic() + AGAIN_S

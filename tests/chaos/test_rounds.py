@@ -58,6 +58,7 @@ def test_what_is_under_way_is_read_from_the_checkpoint(folder: Path) -> None:
     assert victim.flight() == Flight(0, {0: (0, 5), 1: (0, 2)})
     (victim.checkpoint / "commits" / "0").write_text("v1\n{}\n")
     assert victim.flight() is None
+    assert victim.done_until() == {0: 5, 1: 2}
     (victim.checkpoint / "offsets" / "1").write_text('v1\n{}\n{"t":{"0":9,"1":2}}\n')
     flight = victim.flight()
     assert flight == Flight(1, {0: (5, 9)})

@@ -22,14 +22,15 @@ from inkstream.local.process import EmbeddedService
 from inkstream.settings import Settings
 from inkstream.spark import submit_environment, submit_line
 from inkstream.store.session import open_session
+from inkstream.stream.evidence import offsets_of
 from inkstream.stream.findings import KINDS
 
 log = logging.getLogger(__name__)
 
 FLIGHT_S = 120.0
-RECOVER_S = 150.0
-VERIFY_S = 300.0
-DRAIN_S = 300.0
+RECOVER_S = 240.0
+VERIFY_S = 900.0
+DRAIN_S = 600.0
 
 
 @dataclass
@@ -164,14 +165,17 @@ def _said(victim: Victim) -> str:
 
 
 def _drain(victim: Victim, settings: Settings) -> None:
-    """Let the stream answer what is left."""
+    """Let the stream answer what is left. Raises ServiceError where it does not come to the topic's end."""
+    _, ends = offsets_of(settings.kafka, settings.kafka.uploaded)
     until = time.monotonic() + DRAIN_S
-    quiet = 0
-    while quiet < 20 and time.monotonic() < until:
+    while time.monotonic() < until:
         if not victim.is_running():
             victim.launch()
-        quiet = quiet + 1 if victim.flight() is None and victim.committed() >= 0 else 0
+        done = victim.done_until()
+        if all(done.get(partition, 0) >= end for partition, end in ends.items()):
+            return
         time.sleep(0.25)
+    raise ServiceError(f"the stream did not answer what was left within {DRAIN_S:.0f} s; {_said(victim)}")
 
 
 def _stored(settings: Settings, flight: Flight) -> int:
@@ -204,7 +208,10 @@ def _verify(settings: Settings, this: Round) -> None:
         "CASSANDRA__KEYSPACE": settings.cassandra.keyspace,
     }
     environment = submit_environment(java_home()) | {f"INKSTREAM_{name}": value for name, value in own.items()}
-    ended = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=VERIFY_S, check=False)
+    try:
+        ended = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=VERIFY_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ServiceError(f"round {this.number}: verify was not done within {VERIFY_S:.0f} s") from error
     start = ended.stdout.find("{\n")
     if start < 0:
         said = (ended.stderr.strip() or ended.stdout.strip()).splitlines() or ["nothing"]

@@ -89,6 +89,11 @@ class Victim(Stream):
         ranges = {partition: (before.get(partition, 0), until) for partition, until in after.items()}
         return Flight(begun, {partition: span for partition, span in ranges.items() if span[1] > span[0]})
 
+    def done_until(self) -> dict[int, int]:
+        """The offset after the last that is stored, answered and committed, by partition."""
+        done = self.committed()
+        return _places(self.checkpoint / "offsets" / str(done)) if done >= 0 else {}
+
     def await_flight(self, timeout_s: float) -> Flight | None:
         """Wait until something is under way; None where the stream ends or nothing comes."""
         until = time.monotonic() + timeout_s

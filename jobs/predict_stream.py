@@ -1,4 +1,7 @@
-"""Kafka's images.uploaded -> decode, normalise, predict -> Cassandra, images.predicted, images.rejected."""
+"""Kafka's images.uploaded -> decode, normalise, predict -> Cassandra, images.predicted, images.rejected.
+
+Beside it: the registry's current version taken over as it changes, and images.corrected -> Cassandra.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ from inkstream.spark import build_session
 from inkstream.store.session import open_session
 from inkstream.stream.arrivals import Ledger
 from inkstream.stream.checkpoint import hold_checkpoint, prepare_checkpoint
+from inkstream.stream.corrections import take_corrections
+from inkstream.stream.model_watch import ModelWatch
 from inkstream.stream.progress import Progress
-from inkstream.stream.running import broadcast_task, exit_status_of, follow, keep_warm, stop_on_signals
+from inkstream.stream.running import exit_status_of, follow, keep_warm, stop_on_signals
 from inkstream.stream.sink import Sink
 from inkstream.stream.source import open_uploads
 
@@ -25,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("inkstream").setLevel(_level(arguments))
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it would log, the one who asked it says in a sentence
     logging.getLogger("py4j").setLevel(logging.INFO if arguments.debug else logging.CRITICAL)
     try:
         return _stream(arguments, load_settings())
@@ -41,9 +47,10 @@ def _stream(arguments: argparse.Namespace, settings: Settings) -> int:
     ):
         ledger = Ledger(session)
         spark = build_session(settings, "inkstream-predict")
-        task = broadcast_task(spark, settings)
-        sink = Sink(settings, ledger, task, progress.batch_done)
-        with keep_warm(spark, task):
+        models = ModelWatch(spark, settings, session)
+        sink = Sink(settings, ledger, models.first(), progress.batch_done)
+        corrections = take_corrections(settings, session, once=arguments.once)
+        with keep_warm(spark, sink), models.follow(sink), corrections:
             query = run(open_uploads(spark, settings, arguments.start or "earliest"), sink, checkpoint, arguments.once)
             with stop_on_signals(spark, query, sink):
                 follow(query, sink, progress)

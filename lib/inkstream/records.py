@@ -114,14 +114,14 @@ def uploaded_at(claimed: str | None, received: datetime) -> datetime:
 
     Five minutes ahead are taken for a clock that is a little fast. Millisecond precision, as Cassandra stores it.
     """
-    moment = _parse_rfc3339(claimed) if claimed else None
+    moment = parse_rfc3339(claimed) if claimed else None
     if moment is None or not _EPOCH <= moment <= received + _CLOCK_SKEW:
         moment = received
     return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def _parse_rfc3339(text: str) -> datetime | None:
-    """The moment, or None where the text is no RFC 3339 time or names a leap second, which Python has none of.
+def parse_rfc3339(text: str) -> datetime | None:
+    """The moment, aware, or None where the text is no RFC 3339 time or names a leap second, which Python has none of.
 
     Not datetime.fromisoformat: what it takes differs between Python 3.10 and 3.11, and so would the rows.
     """

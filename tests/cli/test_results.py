@@ -9,9 +9,9 @@ import pytest
 from cassandra.cluster import Session
 
 from inkstream.cli.main import main
-from inkstream.cli.results import current_version
+from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.records import bucket_of, day_of
-from inkstream.settings import ModelSettings, Settings
+from inkstream.settings import Settings
 from inkstream.store import results as results_module
 from inkstream.store.results import read_days, read_results
 from inkstream.store.schema import apply_schema
@@ -147,7 +147,7 @@ def _labels(session: Session, version: str) -> list[str | None]:
 def test_the_command_s_current_version_is_that_of_the_bundle(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    version = current_version(ModelSettings())
+    version = load_bundle(shipped_bundle()).version
     assert len(version) == 64
     _store(session, "a", label="1", model_version=version, written_us=1)
     _store(session, "a", label="2", model_version="other", written_us=2)

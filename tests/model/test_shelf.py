@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from inkstream.errors import BundleError, SettingError
-from inkstream.model.bundle import Bundle, Facts, load_bundle, shipped_bundle, write_bundle
+from inkstream.model.bundle import Bundle, Facts, Golden, load_bundle, shipped_bundle, write_bundle
+from inkstream.model.engine import open_engine
 from inkstream.model.shelf import Shelf
 from inkstream.settings import ModelSettings, Settings, load_settings
 
@@ -16,10 +18,15 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def another(folder: Path, temperature: float = 2.0) -> Bundle:
-    """The shipped model with another temperature: another version."""
+    """The shipped model with another temperature: another version, with golden answers of its own."""
     shipped = load_bundle(shipped_bundle())
-    facts = {name: getattr(shipped, name) for name in Facts.model_fields} | {"temperature": temperature}
-    return write_bundle(folder, Facts.model_validate(facts), tflite=shipped.tflite, golden=shipped.golden)
+    assert shipped.golden
+    facts = Facts.model_validate(
+        {name: getattr(shipped, name) for name in Facts.model_fields} | {"temperature": temperature}
+    )
+    pixels = shipped.golden.pixels
+    answers = open_engine(replace(shipped, temperature=temperature)).predict(pixels)
+    return write_bundle(folder, facts, tflite=shipped.tflite, golden=Golden(pixels, answers))
 
 
 def test_a_bundle_that_was_put_there_is_found_by_the_beginning_of_its_version(

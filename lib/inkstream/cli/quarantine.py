@@ -140,13 +140,13 @@ def export(
 
 @contextmanager
 def _open() -> Iterator[tuple[Settings, Session, str]]:
-    from inkstream.cli.results import current_version
+    from inkstream.store.registry import version_in_use
     from inkstream.settings import load_settings
     from inkstream.store.session import open_session
 
     settings = load_settings()
     with open_session(settings.cassandra) as session:
-        yield settings, session, current_version(settings.model)
+        yield settings, session, version_in_use(session, settings)
 
 
 def _read(session: Session, version: str, reason: str | None) -> Iterator[Quarantined]:

@@ -11,7 +11,6 @@ import typer
 from inkstream.errors import SettingError
 
 if TYPE_CHECKING:
-    from inkstream.settings import ModelSettings
     from inkstream.store.results import Result
 
 COLUMNS = ("image_id", "filename", "uploaded_at", "label", "confidence", "outcome", "reason", "model_version")
@@ -39,27 +38,22 @@ def results(
     """
     from inkstream.cli.rows import open_rows
     from inkstream.settings import load_settings
+    from inkstream.store.registry import version_in_use
     from inkstream.store.results import read_days, read_results
     from inkstream.store.session import open_session
 
-    wanted = _parse_day(day)
+    wanted = parse_day(day)
     settings = load_settings()
-    version = current_version(settings.model)
     with open_session(settings.cassandra) as session, open_rows(COLUMNS, csv_file=csv) as rows:
+        version = version_in_use(session, settings)
         days = [wanted] if wanted else read_days(session)
         for result in islice(read_results(session, days, version), limit):
             rows.write(_row(result))
     return 0
 
 
-def current_version(model: ModelSettings) -> str:
-    """The version of the bundle that answers at present: the settings' one, else the shipped one."""
-    from inkstream.model.bundle import load_bundle, shipped_bundle
-
-    return load_bundle(model.bundle or shipped_bundle()).version
-
-
-def _parse_day(text: str | None) -> date | None:
+def parse_day(text: str | None) -> date | None:
+    """--day in, the day out; None where it is not given. Raises SettingError."""
     if text is None:
         return None
     if text == "today":

@@ -10,10 +10,10 @@ import numpy as np
 
 from inkstream.errors import Rejected
 from inkstream.image.decode import decode, too_large
-from inkstream.image.normalise import normalise
+from inkstream.image.preprocess import preprocessor
 from inkstream.model.bundle import Bundle
 from inkstream.model.engine import open_engine
-from inkstream.records import NO_MODEL, RECOGNISED, REJECTED, UNCERTAIN, Reading, shortest_float32
+from inkstream.records import NO_MODEL, PREPARED_SIDE, RECOGNISED, REJECTED, UNCERTAIN, Reading, shortest_float32
 from inkstream.settings import ImageSettings
 
 
@@ -27,7 +27,8 @@ class Reader:
     def __init__(self, bundle: Bundle, limits: ImageSettings, threshold: float | None = None) -> None:
         self.bundle = bundle
         self._limits = limits
-        self._engine = open_engine(bundle)
+        self._normalise = preprocessor(bundle.preprocess, bundle.input_shape)
+        self.engine = open_engine(bundle)
         self._threshold = np.float32(bundle.threshold if threshold is None else threshold)
 
     def read(self, pictures: Sequence[bytes | int]) -> list[Reading]:
@@ -45,7 +46,7 @@ class Reader:
                 ready.append(made)
         if ready:
             started = perf_counter()
-            probabilities = self._engine.predict(np.stack([one.pixels for one in ready]))
+            probabilities = self.engine.predict(np.stack([one.pixels for one in ready]))
             predict_ms = (perf_counter() - started) * 1000 / len(ready)
             for one, row in zip(ready, probabilities, strict=True):
                 readings[one.place] = self._answer(one, row, predict_ms)
@@ -63,7 +64,7 @@ class Reader:
             decoded = perf_counter()
             width, height = picture.width, picture.height
             version = self.bundle.version
-            prepared = normalise(picture.pixels)
+            prepared = self._normalise(picture.pixels)
         except Rejected as rejected:
             return Reading(
                 REJECTED,
@@ -87,7 +88,8 @@ class Reader:
             width=one.width,
             height=one.height,
             why=one.why,
-            prepared=one.pixels,
+            # A colour model's input is as large as a picture, and can be made again of it: it is not stored.
+            prepared=one.pixels if one.pixels.shape == (PREPARED_SIDE, PREPARED_SIDE) else None,
             model_version=self.bundle.version,
             times={"decode_ms": one.decode_ms, "normalise_ms": one.normalise_ms, "predict_ms": predict_ms},
         )

@@ -14,6 +14,8 @@ import orjson
 from cassandra.cluster import Session
 
 from inkstream.errors import FoundError, ServiceError
+from inkstream.model.shelf import Shelf
+from inkstream.settings import Settings
 from inkstream.store.session import CASSANDRA_ERRORS
 
 REGISTRY = "digits"
@@ -63,6 +65,15 @@ def read_state(session: Session) -> State:
         return State()
     history = tuple(Change(**change) for change in orjson.loads(row.history or "[]"))
     return State(row.revision, row.current, row.shadow, history)
+
+
+def version_in_use(session: Session, settings: Settings) -> str:
+    """The version that answers at present: the registry's, else that of model.bundle, else the shipped one.
+
+    Raises:
+        ServiceError: Cassandra does not answer.
+    """
+    return read_state(session).current or Shelf(settings).default.version
 
 
 def promote(session: Session, version: str, by: str, default: str) -> State:

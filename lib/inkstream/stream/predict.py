@@ -70,15 +70,19 @@ class PredictTask:
 # One reader a worker process, kept over tasks and idle times. It lives in the package and not in the job: what a job
 # defines is pickled by value, and its cache would be new for every task.
 _readers: dict[tuple[str, ImageSettings, float | None], Reader] = {}
+READERS_KEPT = 3  # the current version, its shadow, and one that takes over while the last micro-batch ends
 
 
 def reader_for(task: PredictTask) -> Reader:
-    """The task's Reader, loaded at the first call in this process; another version takes the old one's place."""
+    """The task's Reader, loaded at the first call in this process; the one that was asked longest ago makes room."""
     key = (task.version, task.limits, task.threshold)
-    if key not in _readers:
-        _readers.clear()
-        _readers[key] = Reader(bundle_from_bytes(task.bundle.value), task.limits, task.threshold)
-    return _readers[key]
+    reader = _readers.pop(key, None)
+    if reader is None:
+        reader = Reader(bundle_from_bytes(task.bundle.value), task.limits, task.threshold)
+        for oldest in list(_readers)[: max(0, len(_readers) - READERS_KEPT + 1)]:
+            del _readers[oldest]
+    _readers[key] = reader
+    return reader
 
 
 def predict_batches(task: PredictTask, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from inkstream.errors import InkstreamError
-from inkstream.model.bundle import bundle_to_bytes, load_bundle, shipped_bundle
+from inkstream.model.bundle import Bundle, bundle_to_bytes, load_bundle, shipped_bundle
 from inkstream.settings import Settings
 from inkstream.store.session import CASSANDRA_ERRORS
 from inkstream.stream.predict import PredictTask, reader_for
@@ -36,9 +36,9 @@ FINISH_S = 25.0  # how long a stop waits for the running micro-batch; Hadoop's s
 BEFORE_SPARK = 100  # Spark's own shutdown hook has 40: ours comes first
 
 
-def broadcast_task(spark: SparkSession, settings: Settings) -> PredictTask:
-    """The settings' bundle (else the shipped one), checked and broadcast as bytes: a Keras model does not pickle."""
-    bundle = load_bundle(settings.model.bundle or shipped_bundle())
+def broadcast_task(spark: SparkSession, settings: Settings, bundle: Bundle | None = None) -> PredictTask:
+    """A bundle (else the settings', else the shipped one) broadcast as bytes: a Keras model does not pickle."""
+    bundle = bundle or load_bundle(settings.model.bundle or shipped_bundle())
     return PredictTask(
         bundle=spark.sparkContext.broadcast(bundle_to_bytes(bundle)),
         version=bundle.version,
@@ -49,17 +49,13 @@ def broadcast_task(spark: SparkSession, settings: Settings) -> PredictTask:
 
 
 @contextmanager
-def keep_warm(spark: SparkSession, task: PredictTask) -> Iterator[None]:
+def keep_warm(spark: SparkSession, sink: Sink) -> Iterator[None]:
     """While inside, have one worker per core with the model loaded: at once, and again whenever Spark would end it."""
     done = threading.Event()
-    cores = spark.sparkContext.defaultParallelism
 
     def touch() -> None:
         while True:
-            try:
-                spark.sparkContext.parallelize(range(cores), cores).foreachPartition(partial(_load, task))
-            except Exception:  # the query tells what is wrong with Spark; this is a convenience
-                log.debug("workers could not be kept warm", exc_info=True)
+            warm_up(spark, sink.task)
             if done.wait(KEEP_WARM_S):
                 return
 
@@ -69,6 +65,15 @@ def keep_warm(spark: SparkSession, task: PredictTask) -> Iterator[None]:
         yield
     finally:
         done.set()
+
+
+def warm_up(spark: SparkSession, task: PredictTask) -> None:
+    """Load the task's model into one worker per core."""
+    cores = spark.sparkContext.defaultParallelism
+    try:
+        spark.sparkContext.parallelize(range(cores), cores).foreachPartition(partial(_load, task))
+    except Exception:  # the query tells what is wrong with Spark; this is a convenience
+        log.debug("workers could not be kept warm", exc_info=True)
 
 
 def _load(task: PredictTask, _: Iterator[int]) -> None:

@@ -27,6 +27,7 @@ from inkstream.records import (
     DEFERRED,
     IMAGES,
     INLINE_BYTES,
+    NO_MODEL,
     PREDICTIONS,
     PREDICTIONS_BY_DAY,
     REJECTED,
@@ -95,6 +96,8 @@ class Sink:
         self, settings: Settings, ledger: Ledger, task: PredictTask, report: Callable[[BatchReport], None]
     ) -> None:
         self.task = task  # another model is another task, taken over between micro-batches
+        self.shadow: PredictTask | None = None  # answers beside it: its rows are stored, its answers not published
+        self._answering = task  # the task of the running micro-batch: its two passes ask the same model
         self._settings = settings
         self._ledger = ledger
         self._report = report
@@ -110,6 +113,7 @@ class Sink:
         """Predict once, store every row, then publish every answer. Raises what Spark or Cassandra raises."""
         if self.stopping.is_set():
             raise StoppedError
+        self._answering = self.task
         report = BatchReport(batch_id)
         held: list[DataFrame] = []
         try:
@@ -151,19 +155,50 @@ class Sink:
             self._write(
                 _with_bytes(batch, _without(large, gone)), decision.losers, report, rejected=rejected, large=True
             )
+        if self.shadow is not None:
+            self._write_shadow(self.shadow, batch, [*gone, *decision.losers], report, held)
         return arrivals
 
+    def _write_shadow(
+        self, task: PredictTask, batch: DataFrame, unwanted: list[Origin], report: BatchReport, held: list[DataFrame]
+    ) -> None:
+        """Rows of the shadow version, in the tables alone. What goes wrong with it is told, and stops no answer."""
+        try:
+            deferred = False
+            for large in (False, True):
+                if large and not deferred:
+                    break
+                results, arrivals = self._predict(batch, report, held, large=large, task=task)
+                deferred = any(arrival.outcome == DEFERRED for arrival in arrivals)
+                kept = (F.col("outcome") != DEFERRED) & (F.col("model_version") != NO_MODEL)
+                rows = _without(results, unwanted).where(kept).coalesce(1)
+                with report.timed("shadow"):
+                    self._together(
+                        partial(self._save, rows, "predictions", PREDICTIONS),
+                        partial(self._save, rows, "predictions_by_day", PREDICTIONS_BY_DAY, BY_PARTITION),
+                    )
+        except Exception as error:
+            self.shadow = None
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            log.error("the shadow version %s stopped answering: %s", task.version[:12], reason)
+
     def _predict(
-        self, batch: DataFrame, report: BatchReport, held: list[DataFrame], *, large: bool
+        self,
+        batch: DataFrame,
+        report: BatchReport,
+        held: list[DataFrame],
+        *,
+        large: bool,
+        task: PredictTask | None = None,
     ) -> tuple[DataFrame, list[Arrival]]:
         """The micro-batch's results, computed and held, and what they are of."""
         batch.sparkSession.conf.set(
             "spark.sql.execution.arrow.maxRecordsPerBatch", str(LARGE_ROWS if large else SMALL_ROWS)
         )
-        task = replace(self.task, defer=not large)
+        asked = replace(task or self._answering, defer=not large)
         uploads = uploads_of(batch, self._settings, large=large)
-        results = uploads.mapInArrow(partial(predict_batches, task), RESULT_DDL)
-        with report.timed("predict"):
+        results = uploads.mapInArrow(partial(predict_batches, asked), RESULT_DDL)
+        with report.timed("shadow" if task else "predict"):
             held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
             return results, collect_arrivals(results)
 

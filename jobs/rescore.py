@@ -1,0 +1,103 @@
+"""Stored pictures and a model version in; that version's rows beside the others, and a comparison, out."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timezone
+
+from cassandra.cluster import Session
+from pyspark.sql import SparkSession
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from inkstream.model.bundle import check_golden
+from inkstream.model.reading import Reader
+from inkstream.model.shelf import Shelf
+from inkstream.records import OUTCOMES
+from inkstream.settings import Settings, load_settings
+from inkstream.spark import build_session
+from inkstream.store.comparison import Comparison, compare_with_before
+from inkstream.store.registry import version_in_use
+from inkstream.store.session import open_session
+from inkstream.stream.rescore import Choice, Rescore
+from inkstream.stream.running import broadcast_task, exit_status_of
+
+
+def run(spark: SparkSession, settings: Settings, session: Session, version: str, choice: Choice) -> Comparison:
+    """Answer what the version has not answered yet, fill the days, mark them; how it compares with before out."""
+    bundle = Shelf(settings).load(version)
+    check_golden(bundle, Reader(bundle, settings.image).engine)
+    rescore = Rescore(spark, settings, broadcast_task(spark, settings, bundle), choice)
+    to_do = rescore.to_do().persist()
+    count = to_do.count()
+    console = Console(stderr=True, highlight=False)
+    console.print(f"{count:,} pictures to answer with version {version[:12]}")
+    if count:
+        with _tasks_shown(spark, console):
+            rescore.predict(to_do)
+    to_do.unpersist()
+    days = rescore.fill_days()
+    for day in sorted(days):
+        session.execute("INSERT INTO changed_days (day, changed_at) VALUES (%s, %s)", (day, datetime.now(timezone.utc)))
+    return compare_with_before(session, days, version, version_in_use(session, settings))
+
+
+@contextmanager
+def _tasks_shown(spark: SparkSession, console: Console) -> Iterator[None]:
+    """Inside, a bar over the tasks of Spark's stages: each is a token range."""
+    done = threading.Event()
+    tracker = spark.sparkContext.statusTracker()
+    columns = (TextColumn("answering"), BarColumn(), TextColumn("{task.completed}/{task.total} ranges"))
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        bar = progress.add_task("answering", total=None)
+
+        def watch() -> None:
+            while not done.wait(0.5):
+                stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
+                shown = max((stage for stage in stages if stage), key=lambda stage: stage.stageId, default=None)
+                if shown:
+                    progress.update(bar, completed=shown.numCompletedTasks, total=shown.numTasks)
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the settings, open the ends, re-score, show the comparison."""
+    parser = argparse.ArgumentParser(prog="rescore.py", description=__doc__)
+    parser.add_argument("version", help="a version, or its first letters")
+    parser.add_argument("--day", type=date.fromisoformat, help="pictures of this UTC day")
+    parser.add_argument("--source", help="pictures of this source")
+    parser.add_argument("--outcome", choices=OUTCOMES, help="pictures that another version answered so")
+    parser.add_argument("--debug", action="store_true", help="stack traces")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    try:
+        settings = load_settings()
+        version = Shelf(settings).find(arguments.version)
+        with open_session(settings.cassandra) as session:
+            spark = build_session(settings, "inkstream-rescore")
+            choice = Choice(arguments.day, arguments.source, arguments.outcome)
+            result = run(spark, settings, session, version, choice)
+            spark.stop()
+    except Exception as error:
+        return exit_status_of(error, debug=arguments.debug)
+    from inkstream.cli.models_view import show_comparison
+
+    show_comparison(result, Console(soft_wrap=True, highlight=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,11 +9,12 @@ from datetime import date, datetime
 
 from pyspark.sql import SparkSession
 
-from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.report.loading import Loaded, expire_snapshots, load_days
 from inkstream.report.running import exit_status_of
 from inkstream.report.warehouse import build_warehouse_session
 from inkstream.settings import Settings, load_settings
+from inkstream.store.registry import version_in_use
+from inkstream.store.session import open_session
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,7 +34,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(spark: SparkSession, settings: Settings, arguments: argparse.Namespace) -> Loaded:
     """Bring the warehouse up to date, then draw."""
-    version = load_bundle(settings.model.bundle or shipped_bundle()).version
+    with open_session(settings.cassandra) as session:
+        version = version_in_use(session, settings)
     loaded = load_days(spark, settings, version, rebuild=arguments.day, everything=arguments.rebuild)
     expire_snapshots(spark, settings.report.keep_days)
     days = "1 day" if len(loaded.days) == 1 else f"{len(loaded.days)} days"

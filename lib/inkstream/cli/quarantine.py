@@ -140,8 +140,8 @@ def export(
 
 @contextmanager
 def _open() -> Iterator[tuple[Settings, Session, str]]:
-    from inkstream.store.registry import version_in_use
     from inkstream.settings import load_settings
+    from inkstream.store.registry import version_in_use
     from inkstream.store.session import open_session
 
     settings = load_settings()

@@ -37,7 +37,7 @@ class Door:
 
     def model_version(self) -> str:
         """The version whose answers are shown where there are several."""
-        return self.reception.model_version
+        return self.reception.store.model_version(self.reception.model_version)
 
     def may(self, request: Request, role: Role) -> bool:
         """Whether the request's sender may. A class's pupil may upload; what is theirs to see, the pages show them."""

@@ -107,7 +107,7 @@ class Reception:
     def _stored(self, image_id: str) -> StoredPicture | None:
         """The stored picture, None where it is not answered yet or Cassandra is away."""
         try:
-            return read_picture(self.store.session(), image_id, self.model_version)
+            return read_picture(self.store.session(), image_id, self.store.model_version(self.model_version))
         except ServiceError:
             return None
 

@@ -10,6 +10,7 @@ from cassandra.cluster import Session
 
 from inkstream.errors import InkstreamError, ServiceError
 from inkstream.settings import Settings
+from inkstream.store.registry import read_state
 from inkstream.store.session import open_session
 
 AGAIN_S = 3.0
@@ -24,6 +25,7 @@ class Store:
         self._open = ExitStack()
         self._session: Session | None = None
         self._failed: tuple[float, str] | None = None
+        self._version: tuple[float, str | None] | None = None
 
     def session(self) -> Session:
         """The session; asked again within seconds of a failure it fails at once. Raises ServiceError."""
@@ -39,6 +41,15 @@ class Store:
                     self._failed = (monotonic(), str(error))
                     raise
             return self._session
+
+    def model_version(self, default: str) -> str:
+        """The version that answers at present, asked of the registry every few seconds; else `default`."""
+        if self._version is None or monotonic() - self._version[0] > AGAIN_S:
+            try:
+                self._version = (monotonic(), read_state(self.session()).current)
+            except InkstreamError:  # without Cassandra nothing stored is shown anyway
+                return default
+        return self._version[1] or default
 
     @property
     def reachable(self) -> bool:

@@ -10,11 +10,12 @@ from cassandra.cluster import Session
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.model.reading import Reader
+from inkstream.model.shelf import Shelf
 from inkstream.records import NO_MODEL, Reading
 from inkstream.settings import Settings
 from inkstream.store.pictures import read_bytes
+from inkstream.store.registry import version_in_use
 from inkstream.stream.evidence import Evidence, Ranges, gather
 from inkstream.stream.findings import KINDS, find_all, newest_of
 
@@ -91,11 +92,11 @@ def verify(spark: SparkSession, session: Session, settings: Settings, sample: in
 
 
 def recompute(session: Session, settings: Settings, evidence: Evidence, sample: int) -> tuple[int, list[Finding]]:
-    """Answer a sample of the stored pictures again with the settings' model; how many, and which came out differently.
+    """Answer a sample of the stored pictures again with the current model; how many, and which came out differently.
 
     Only answers of that model can be compared, and rejections before any model (whose limits are the settings').
     """
-    bundle = load_bundle(settings.model.bundle or shipped_bundle())
+    bundle = Shelf(settings).load(version_in_use(session, settings))
     reader = Reader(bundle, settings.image, None if settings.model.threshold < 0 else settings.model.threshold)
     comparable = evidence.by_day.where(F.col("model_version").isin(bundle.version, NO_MODEL))
     chosen = comparable.orderBy(F.xxhash64("image_id")).limit(sample).collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import socket
 
 import uvicorn
@@ -24,6 +25,7 @@ def run_gateway(settings: Settings, host: str, port: int) -> None:
         SettingError: the address is taken or none of this machine's, a token or Redis's address is wrong.
         ServiceError: Kafka cannot be reached.
     """
+    raise_open_files()
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -38,6 +40,12 @@ def run_gateway(settings: Settings, host: str, port: int) -> None:
         server.run([listening])
     if server.failed is not None:
         raise server.failed
+
+
+def raise_open_files() -> None:
+    """Let this process have as many connections as the system allows, where the usual 1,024 open files are too few."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Server(uvicorn.Server):

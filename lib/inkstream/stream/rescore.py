@@ -2,7 +2,7 @@
 
 Read and written by the connector, a token range a task. First `predictions`, row by row as they are computed: a job
 that is ended goes on behind the last of them. Then `predictions_by_day`, from those rows: as often as it takes, to the
-same effect. A row carries the write time of its upload, so that a newer upload of the same id removes it as well.
+same effect. Rows carry the time at which the job began: an upload of the same id that comes later removes them as well.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from functools import partial
+from time import time
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from inkstream.errors import SchemaError
 from inkstream.model.reading import Reader
@@ -36,7 +36,7 @@ from inkstream.stream.predict import PredictTask, reader_for
 
 ROWS = 64  # a page of Cassandra's and an Arrow batch: of pictures up to 1 MiB
 PARTS = 8  # the same of parts of larger ones
-WRITTEN = "WRITETIME(size_bytes)"  # the connector takes a column of that name for Cassandra's function
+_ORIGIN = ("topic", "partition", "offset")
 _TYPES = {
     "text": "string",
     "int": "int",
@@ -69,6 +69,7 @@ class Rescore:
         self._settings = settings
         self._task = task
         self._choice = choice
+        self._write_time = int(time() * 1_000_000)  # of the job's beginning: any upload that comes later is newer
 
     def chosen(self) -> DataFrame:
         """The chosen pictures without their bytes, forgotten ones left out."""
@@ -119,17 +120,9 @@ class Rescore:
         return answers.where(F.col("model_version") != NO_MODEL)  # what no decoder reads has its row already
 
     def _images(self) -> DataFrame:
-        """Rows of `images` that are whole, with their write time."""
-        fields = [
-            T.StructField("image_id", T.StringType()), T.StructField("uploaded_at", T.TimestampType()),
-            T.StructField("filename", T.StringType()), T.StructField("source", T.StringType()),
-            T.StructField("claimed_label", T.StringType()), T.StructField("size_bytes", T.IntegerType()),
-            T.StructField("topic", T.StringType()), T.StructField("partition", T.IntegerType()),
-            T.StructField("offset", T.LongType()), T.StructField(WRITTEN, T.LongType()),
-        ]  # fmt: skip
-        reader = self._spark.read.format("org.apache.spark.sql.cassandra").schema(T.StructType(fields))
-        options = {"table": "images", "keyspace": self._settings.cassandra.keyspace}
-        rows = reader.options(**options).load().withColumnRenamed(WRITTEN, "write_time")
+        """Rows of `images` that are whole, without their bytes."""
+        names = ("image_id", "uploaded_at", "filename", "source", "claimed_label", "size_bytes", *_ORIGIN)
+        rows = self._table("images").select(*names).withColumn("write_time", F.lit(self._write_time))
         return rows.where(F.col("size_bytes").isNotNull() & F.col("uploaded_at").isNotNull())
 
     def _table(self, name: str, page_rows: int = 1000) -> DataFrame:

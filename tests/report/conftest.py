@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pandas as pd
 import pytest
 from cassandra.cluster import Session
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from tests.stream.conftest import await_keyspace
 
-from inkstream.report.generator import VERSION, store_rows
-from inkstream.report.loading import Loaded, load_days
+from inkstream.report.generator import VERSION, generate_rows, store_rows
+from inkstream.report.loading import Loaded, build_days, load_days
 from inkstream.report.warehouse import open_warehouse
-from inkstream.settings import Settings
+from inkstream.settings import Settings, load_settings
 from inkstream.spark import cassandra_conf
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
@@ -68,3 +70,21 @@ def warehouse(spark: SparkSession, settings: Settings, tmp_path: Path) -> Iterat
     open_warehouse(own, mine)
     with open_session(settings.cassandra) as session:
         yield Warehouse(own, mine, session)
+
+
+@pytest.fixture(scope="session")
+def generated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[SparkSession, pd.DataFrame]:
+    """A warehouse of 3,000 pictures, two models and some corrections; and its rows as pandas sees them."""
+    session = open_warehouse(spark.newSession(), own_settings(load_settings(), tmp_path_factory.mktemp("warehouse")))
+    today = datetime.now(timezone.utc).date()
+    first = generate_rows(session, 3_000, today - timedelta(days=2), days=3)
+    rows = first.union(generate_rows(session, 1_000, today - timedelta(days=2), days=3, version="second"))
+    wrong = first.where("label IS NOT NULL AND crc32(image_id) % 10 = 0")
+    corrections = wrong.select("image_id", F.expr("string((int(label) + 1) % 10)").alias("corrected"))
+    days = {row.day: None for row in rows.select("day").distinct().collect()}
+    build_days(session, rows, corrections, days, VERSION, "UTC")
+    plain = rows.withColumn("hour", F.hour("uploaded_at")).drop("uploaded_at", "predicted_at").toPandas()
+    plain = plain.merge(corrections.toPandas(), "left", "image_id")
+    plain["truth"] = plain.corrected.fillna(plain.claimed_label)
+    plain["right"] = plain.label == plain.truth
+    return session, plain

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from inkstream.report.figures import read_figures
 from inkstream.report.loading import Loaded, expire_snapshots, load_days
 from inkstream.report.page import store_summaries, write_report
-from inkstream.report.profiles import read_profile
+from inkstream.report.reference import read_profile
 from inkstream.report.running import exit_status_of
 from inkstream.report.warehouse import build_warehouse_session
 from inkstream.settings import Settings, load_settings

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from inkstream.report.figures import BINS, CALIBRATION_BINS, Figures, expected_calibration_error, read_figures
 from inkstream.report.generator import VERSION
 from inkstream.report.page import drifts_of, summaries_of, write_report
-from inkstream.report.profiles import read_profile
+from inkstream.report.reference import read_profile
 from inkstream.settings import Settings, load_settings
 
 

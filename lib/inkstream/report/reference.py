@@ -1,6 +1,6 @@
 """The training data's profile: label mix, ink share and confidence of pictures that a bundle answered.
 
-    python -m inkstream.report.profiles MNIST_FOLDER OUT.json [BUNDLE]
+    python -m inkstream.report.reference MNIST_FOLDER OUT.json [BUNDLE]
 
 makes one from a folder of IDX files, by the same reader that the stream runs. A bundle may carry its own as `profile`
 in bundle.json; `report.reference` names another.

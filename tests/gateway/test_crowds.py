@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 from pyspark.sql import SparkSession
-from tests.gateway.conftest import gateway
 
 import inkstream
+from gateway.conftest import gateway
 from inkstream.gateway.serving import raise_open_files
 from inkstream.settings import Settings
 from inkstream.spark import cassandra_conf

@@ -9,8 +9,8 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
-from tests.gateway.conftest import gateway
 
+from gateway.conftest import gateway
 from inkstream.settings import Settings
 
 pytestmark = pytest.mark.services

@@ -73,6 +73,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         403: "the token's role does not suffice",
         413: "too many bytes or pixels",
         415: "no picture of a kind that is read",
+        422: "a value is wrong, or there is no picture",
         429: "too many at once; Retry-After says when to come again",
         503: "Kafka or Cassandra does not answer",
     }.items()

@@ -13,6 +13,7 @@ from time import time
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.add_exception_handler(InkstreamError, _unavailable)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
     origins = frozenset(filter(None, (origin.strip() for origin in settings.gateway.cors_origins.split(","))))
     if origins:
         app.add_middleware(
@@ -163,6 +165,13 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     status = 503 if isinstance(error, ServiceError) else 500
     headers = {"Retry-After": "5"} if status == 503 else {}
     return _told(request, status, str(error), headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][1:])
+    return _told(request, 422, f"`{name}`: {first['msg']}", {})
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.gateway.pages.conftest import House
 
+from gateway.pages.conftest import House
 from inkstream.image.samples import FOLDER
 
 pytestmark = pytest.mark.services

@@ -1,103 +1,82 @@
-"""A folder of MNIST's IDX files in, a calibrated model bundle out (Keras and LiteRT), trained on this machine."""
+"""A prepared data set, or a folder of MNIST's IDX files, in; a calibrated model bundle out, trained on this machine."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import traceback
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from inkstream.dataset.training_data import open_training_data, with_made_pictures
+from inkstream.dataset.watching import bundle_table, watched
 from inkstream.errors import InkstreamError
-from inkstream.image.idx import pictures_and_labels
 from inkstream.model.bundle import Bundle
-from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData, joined, split_held
-from inkstream.model.fitting import Plan, Step
-from inkstream.model.imitations import prepared_imitations
-from inkstream.model.recipes import RECIPES
-from inkstream.model.strangers import prepared_strangers
-from inkstream.model.training import train_bundle
+from inkstream.model.examples import TrainingData
+from inkstream.model.fitting import Plan
+from inkstream.model.recipes import RECIPES, recipe_named
+from inkstream.model.training import run_folder, train_bundle
+
+IMITATIONS, STRANGERS = 30_000, 12_000
 
 
-def run(data: TrainingData, plan: Plan, out: Path, console: Console) -> Bundle:
+def run(
+    data: TrainingData, labels: list[str], plan: Plan, out: Path, console: Console, *, fresh: bool = False
+) -> Bundle:
     """Train with a progress bar that shows loss and accuracy; the written bundle out."""
-    labels = [str(label) for label in range(10)]
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    epochs = plan.settled().epochs
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("training", total=None)
-
-        def show(step: Step) -> None:
-            progress.update(
-                task,
-                total=epochs * step.batches,
-                completed=step.epoch * step.batches + step.batch,
-                description=f"epoch {step.epoch + 1}/{epochs}  loss {step.loss:.4f}  accuracy {step.accuracy:.4f}",
-            )
-            if step.end is not None:
-                held = f"held-back accuracy {step.end.held_accuracy:.4f}"
-                console.print(f"epoch {step.epoch + 1}: loss {step.loss:.4f}, accuracy {step.accuracy:.4f}, {held}")
-
-        return train_bundle(data, labels, plan, out, show)
+    with watched(plan.settled(), console) as on_step:
+        return train_bundle(data, labels, plan, out, on_step, fresh=fresh)
 
 
-def read_data(folder: Path, imitations: int, strangers: int, seed: int, console: Console) -> TrainingData:
-    """The folder's training and test pictures; made beside them: imitations of uploads, and what is no digit."""
-    train, held = split_held(_labelled(folder, "train"), seed)
-    made = []
-    if imitations:
-        with _counting("imitating uploads", imitations, console) as count:
-            made.append(Labelled(*prepared_imitations(train.pixels, train.labels, imitations, seed, count)))
-    if strangers:
-        with _counting("drawing what is no digit", strangers, console) as count:
-            pixels = prepared_strangers(strangers, seed, count)
-            made.append(Labelled(pixels, np.full(len(pixels), NO_DIGIT)))
-    return TrainingData(train, held, _labelled(folder, "test"), joined(made) if made else None)
-
-
-@contextmanager
-def _counting(what: str, total: int, console: Console) -> Iterator[Callable[[int], None]]:
-    with Progress(console=console) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda made: progress.update(task, completed=made)
-
-
-def _labelled(folder: Path, split: str) -> Labelled:
-    pixels, labels = pictures_and_labels(folder, split)
-    return Labelled(pixels, labels.astype(np.int64))
-
-
-def main(argv: list[str]) -> int:
+def main(argv: list[str] | None = None) -> int:
     """The job's command line; returns its exit status."""
+    arguments = _parser().parse_args(argv)
+    console = Console()
+    try:
+        data, labels = open_training_data(arguments.data, arguments.seed)
+        made = _made(arguments)
+        data = with_made_pictures(data, *made, arguments.seed, console)
+        augmented = False if arguments.no_augment else None
+        rate, batch = arguments.learning_rate, arguments.batch
+        plan = Plan(arguments.recipe, arguments.epochs, arguments.seed, augmented, batch, rate, arguments.patience)
+        bundle = run(data, labels, plan, arguments.out, console, fresh=arguments.fresh)
+    except InkstreamError as error:
+        if arguments.debug:
+            traceback.print_exception(error)
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", markup=False)
+        return error.exit_status
+    console.print(bundle_table(bundle))
+    console.print(f"{arguments.out}: version {bundle.version[:12]}; its checkpoints, TensorBoard logs and learning")
+    console.print(f"curve are in {run_folder(arguments.out)}")
+    return 0
+
+
+def _made(arguments: argparse.Namespace) -> tuple[int, int]:
+    """How many imitations and strangers; where the pictures are learnt as they are, none unless they are asked for."""
+    wanted = recipe_named(arguments.recipe).augmented and not arguments.no_augment
+    made = zip((arguments.imitations, arguments.strangers), (IMITATIONS, STRANGERS), strict=True)
+    imitations, strangers = (usual * wanted if asked is None else asked for asked, usual in made)
+    return imitations, strangers
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="train_model.py", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's four IDX files")
+    parser.add_argument("--data", required=True, help="a prepared data set, or a folder of MNIST's four IDX files")
     parser.add_argument("--out", type=Path, required=True, help="the bundle's folder; must not exist")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="cnn")
     parser.add_argument("--epochs", type=int, default=0, help="default: the recipe's")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--imitations", type=int, default=30_000, help="pictures made to look like uploads; 0: none")
-    parser.add_argument("--strangers", type=int, default=12_000, help="pictures of what is no digit; 0: none")
+    parser.add_argument("--imitations", type=int, help="of uploads; default: 30000 where the recipe augments")
+    parser.add_argument("--strangers", type=int, help="what is no digit; default: 12000 where the recipe augments")
     parser.add_argument("--batch", type=int, default=0, help="pictures a step; default: the recipe's")
+    parser.add_argument("--learning-rate", type=float, default=0.0, help="default: the recipe's")
+    parser.add_argument("--patience", type=int, default=-1, help="epochs without a better one; 0: to the end")
     parser.add_argument("--no-augment", action="store_true", help="learn from the pictures as they are")
-    options = parser.parse_args(argv)
-    console = Console()
-    data = read_data(options.data, options.imitations, options.strangers, options.seed, console)
-    plan = Plan(options.recipe, options.epochs, options.seed, False if options.no_augment else None, options.batch)
-    bundle = run(data, plan, options.out, console)
-    test = bundle.metrics["test"]
-    console.print(
-        f"{options.out}: version {bundle.version[:12]}, {test['wrong']} of {test['pictures']} test pictures wrong"
-    )
-    return 0
+    parser.add_argument("--fresh", action="store_true", help="throw away what a killed training of this bundle left")
+    parser.add_argument("--debug", action="store_true", help="stack traces and debug logs")
+    return parser
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except InkstreamError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}")
-        sys.exit(error.exit_status)
+    sys.exit(main())

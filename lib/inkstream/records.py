@@ -229,6 +229,43 @@ RESULT = {
 }
 RESULT_DDL = ", ".join(f"`{name}` {type_}" for name, type_ in RESULT.items())
 
+# --- data sets: column -> Spark's type -------------------------------------------------------------------------
+
+# A labelled picture as a source gives it. content: a file's bytes, or height x width bytes, one a pixel, where both are
+# set; null: the file is missing. split_hint: `test` stays test, `train` never becomes it. trust: 2 a correction, 1 a
+# labelled set, 0 an uploader's claim.
+LABELLED_PICTURE = {
+    "name": "string",
+    "source": "string",
+    "split_hint": "string",
+    "trust": "int",
+    "label": "string",
+    "content": "binary",
+    "height": "int",
+    "width": "int",
+}
+
+# A prepared picture. sha256: of its pixels. variant: 0 the picture itself, 1.. augmented copies. pixels: 784 bytes.
+PREPARED_PICTURE = {
+    "sha256": "string",
+    "variant": "int",
+    "label": "string",
+    "split": "string",  # train, held, test
+    "source": "string",
+    "name": "string",
+    "pixels": "binary",
+}
+
+# A labelled picture that did not get in. thumbnail: PNG of what could be decoded, else null.
+LEFT_OUT_PICTURE = {
+    "name": "string",
+    "source": "string",
+    "label": "string",
+    "reason_code": "string",
+    "reason": "string",
+    "thumbnail": "binary",
+}
+
 # --- tables: column -> CQL type, in conf/schema.cql's order --------------------------------------------------
 
 IMAGES = {

@@ -20,9 +20,10 @@ from inkstream.model.engine import open_engine
 from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData, joined, split_held
 from inkstream.model.fitting import Plan, Step
 from inkstream.model.imitations import prepared_imitations
+from inkstream.model.learning_curve import LEARNING_CURVE
 from inkstream.model.recipes import recipe_named
 from inkstream.model.strangers import prepared_strangers
-from inkstream.model.training import recorded_recipe, train_bundle
+from inkstream.model.training import recorded_recipe, run_folder, train_bundle
 from inkstream.settings import home
 
 Array = np.ndarray[Any, Any]
@@ -136,15 +137,17 @@ def test_a_small_training_ends_with_a_bundle_that_knows_its_digits(tmp_path: Pat
     assert check_golden(bundle, open_engine(bundle)) == 48
     assert steps[-1].epoch == 3
     assert steps[-1].end is not None
+    assert bundle.metrics["epochs"] == 4
+    assert (run_folder(tmp_path / "bundle") / LEARNING_CURVE).read_bytes().startswith(b"\x89PNG")
     with pytest.raises(BundleError, match="immutable"):
         train_bundle(TrainingData(learnt, held, test), ["0", "1", "2"], Plan(), tmp_path / "bundle", steps.append)
 
 
-def test_the_job_names_a_folder_without_pictures(tmp_path: Path) -> None:
+def test_the_job_names_a_folder_without_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sys.path.insert(0, str(home() / "jobs"))
     try:
         import train_model
     finally:
         sys.path.pop(0)
-    with pytest.raises(SettingError, match="train-images"):
-        train_model.main(["--data", str(tmp_path), "--out", str(tmp_path / "bundle")])
+    assert train_model.main(["--data", str(tmp_path), "--out", str(tmp_path / "bundle")]) == 2
+    assert "train-images" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from inkstream.model.engine import calibrated, open_engine
 from inkstream.model.examples import NO_DIGIT, TrainingData
 from inkstream.model.fitting import Plan, Step, fit
 from inkstream.model.keras_models import keras_bytes, litert_bytes, logits_of
+from inkstream.model.learning_curve import LEARNING_CURVE, draw_learning_curve
 
 Array = np.ndarray[Any, Any]
 GOLDEN_PICTURES = 48
@@ -56,6 +57,7 @@ def train_bundle(
     run.open(fresh=fresh)
     model = fit(data, len(labels), plan, run, on_step)
     best = best_of(run.history)
+    draw_learning_curve(run.history, f"{plan.recipe}: {len(data.train):,} pictures", run.path / LEARNING_CURVE)
     logits = logits_of(model, data.held.pixels)
     temperature = fit_temperature(logits, data.held.labels)
     probabilities = calibrated(logits, temperature)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from inkstream.gateway.metrics import Metrics
 from inkstream.records import OUTCOMES
 from inkstream.settings import home
 from inkstream.stream.progress import StreamMetrics
@@ -42,7 +43,7 @@ def _queries() -> dict[str, str]:
 
 
 def _registries() -> list[CollectorRegistry]:
-    return [StreamMetrics().registry]
+    return [StreamMetrics().registry, Metrics()._registry]
 
 
 def _exported() -> set[str]:

@@ -88,8 +88,6 @@ def unknown_words(arguments: list[str]) -> list[str]:
     name, *rest = arguments
     if name.startswith("-"):
         return []
-    if name == "serve" and name not in commands:
-        return []
     if name not in commands:
         return [name]
     known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
@@ -155,7 +153,9 @@ def test_the_settings_of_the_cluster_are_replicated_and_secured() -> None:
     assert len(values["INKSTREAM_KAFKA__BOOTSTRAP_SERVERS"].split(",")) == 3
     assert (values["INKSTREAM_KAFKA__SECURITY_PROTOCOL"], values["INKSTREAM_CASSANDRA__TLS"]) == ("SASL_SSL", "true")
     assert not [name for name in values if "PASSWORD" in name or "TOKEN" in name]
-    assert {"INKSTREAM_KAFKA__PASSWORD", "INKSTREAM_CASSANDRA__PASSWORD"} <= set(found["secrets"]["stringData"])
+    assert {"INKSTREAM_KAFKA__PASSWORD", "INKSTREAM_CASSANDRA__PASSWORD", "INKSTREAM_GATEWAY__TOKENS"} <= set(
+        found["secrets"]["stringData"]
+    )
     named = {Path(values[f"INKSTREAM_{service}__CA_FILE"]).name for service in ("KAFKA", "CASSANDRA")}
     assert named == set(found["ca"]["data"])
 
@@ -259,6 +259,22 @@ def test_every_port_that_is_named_is_one_that_is_open() -> None:
             if container["image"].startswith(f"inkstream-{stage}") and container["name"] in ("gateway", "stream"):
                 assert set(named.values()) == ports
     assert _services_lead_somewhere() == []
+
+
+def test_the_paths_that_are_asked_for_are_the_gateways_own() -> None:
+    probes = [
+        container[kind]["httpGet"]["path"]
+        for _, container in _containers()
+        for kind in ("startupProbe", "livenessProbe", "readinessProbe")
+        if container["name"] == "gateway"
+    ]
+    asked = {*probes, *re.findall(r"127\.0\.0\.1:8000(/\w+)", (DOCKER / "Dockerfile").read_text()), "/metrics"}
+    served = (home() / "lib" / "inkstream" / "gateway" / "app.py").read_text()
+    assert {path for path in asked if f'@app.get("{path}"' not in served} == set()
+    redis = next(found for found in _objects() if found["metadata"]["name"] == "settings")
+    name, port = re.findall(r"redis://(\w+):(\d+)", redis["data"]["INKSTREAM_GATEWAY__REDIS_URL"])[0]
+    [service] = [found for found in _objects() if found["kind"] == "Service" and found["metadata"]["name"] == name]
+    assert service["spec"]["ports"][0]["port"] == int(port)
 
 
 def _prometheus() -> Tree:

@@ -15,6 +15,7 @@ from typer.exceptions import Abort, TyperException
 
 from inkstream.cli import (
     chaos,
+    cluster,
     demo,
     develop,
     doctor,
@@ -57,6 +58,7 @@ for commands in (
     rescore,
     report,
     learning,
+    cluster,
     verify,
     quarantine,
     forget,

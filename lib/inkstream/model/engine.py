@@ -77,13 +77,13 @@ class _Interpreter:
 
         what = f"the LiteRT model of bundle {bundle.version[:12]}"
         try:
-            with _quiet_stderr():
+            with quiet_stderr():
                 self._interpreter = Interpreter(model_content=bundle.tflite, num_threads=1)
             self._input = self._interpreter.get_input_details()[0]["index"]
             self._output = self._interpreter.get_output_details()[0]["index"]
             shape = tuple(int(n) for n in self._interpreter.get_input_details()[0]["shape"][1:])
             self._interpreter.resize_tensor_input(self._input, (rows, *shape))
-            with _quiet_stderr():
+            with quiet_stderr():
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError, IndexError) as error:
             raise BundleError(f"{what} cannot be loaded: {error}") from error
@@ -105,7 +105,7 @@ class _Interpreter:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """LiteRT announces its delegate on file descriptor 2, from C++ and without a switch; its errors are raised."""
     sys.stderr.flush()
     kept = os.dup(2)

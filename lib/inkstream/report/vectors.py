@@ -1,6 +1,6 @@
 """Pictures in, short vectors out: the model's embeddings, turned to their principal axes and cut after the first few.
 
-What a classifier of C classes sees lies close to C - 1 directions (Papyan, Han, Donoho 2020). On MNIST the shipped
+What a classifier of C classes sees lies close to C - 1 directions (Papyan, Han, Donoho 2020). On MNIST an earlier
 model's 1,536 numbers cut to 9 gave the same purity as 32 of them, 0.99, and KMeans found the best clusters from two
 starts in three instead of one in four. Only the vectors leave the worker; the embeddings never do.
 """

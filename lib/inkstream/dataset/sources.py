@@ -19,6 +19,7 @@ from inkstream.errors import SettingError
 from inkstream.image.idx import parse_idx
 from inkstream.records import LABELLED_PICTURE
 from inkstream.settings import Settings
+from inkstream.store.forgotten import without_forgotten
 
 TEST, TRAIN = "test", "train"
 CLAIMED, GIVEN, CORRECTED = 0, 1, 2  # how far a label is trusted, where sources contradict each other
@@ -245,6 +246,7 @@ def _by_image_newest() -> Any:
 
 
 def _stored(spark: SparkSession, settings: Settings, labels: DataFrame, source: str, trust: int) -> DataFrame:
+    labels = without_forgotten(labels, settings)
     images = _table(spark, settings, "images").select("image_id", "bytes")
     parts = _table(spark, settings, "image_parts")
     wanted = parts.join(labels.select("image_id"), "image_id", "left_semi")

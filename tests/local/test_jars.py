@@ -31,7 +31,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Settings, Ja
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_line_of_a_lock_is_a_coordinate_and_a_checksum(group: str) -> None:
     locked = read_lock(lock_file(group))
-    assert len(locked) > 10
+    assert len(locked) > 1
     assert len({jar.filename for jar in locked}) == len(locked)
     assert all(int(jar.sha256, 16) for jar in locked)
 

@@ -89,7 +89,7 @@ def read_tokens(gateway: GatewaySettings) -> list[Token]:
 
 def _token(number: int, text: str) -> Token:
     role, name, secret = [*text.split(":", 2), "", ""][:3]
-    if role not in ROLES or not _NAME.fullmatch(name):
+    if role not in ROLES or not _NAME.fullmatch(name) or text.count(":") < 2:  # a secret may stand where the name does
         raise SettingError(
             f"Token {number} of the gateway is not of the form role:name:secret with a role of {', '.join(ROLES)}"
         )

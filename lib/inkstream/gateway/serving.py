@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+import signal
 import socket
 
 import uvicorn
@@ -35,6 +36,11 @@ def run_gateway(settings: Settings, host: str, port: int) -> None:
         timeout_graceful_shutdown=FINISH_S,
         lifespan="on",
     )
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # uvicorn raises them again once all is done: being told is no failure
+        signal.signal(number, lambda *_: None)
     with _bound(host, port) as listening:
         server = _Server(config, app, _address(host, listening))
         server.run([listening])

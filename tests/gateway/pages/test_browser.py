@@ -88,31 +88,6 @@ def test_a_file_is_read_and_sent_again_is_shown_as_such(browse: Browse) -> None:
     assert page.locator("#answers .answer").first.get_attribute("data-id") == first.get_attribute("data-id")
 
 
-def test_several_files_a_drop_and_a_paste_are_read_too(browse: Browse) -> None:
-    page = browse()
-    page.goto("/")
-    page.set_input_files("#file", [_sample("scan_01_9.png"), _sample("stylus_01_4.png")])
-    page.locator("#answers li:nth-child(2)").wait_for()
-    assert {each.inner_text() for each in page.locator("#answers .digit").all()} == {"4", "9"}
-    page.evaluate(
-        """async (kinds) => {
-            for (const [n, kind] of kinds.entries()) {
-                const sheet = new OffscreenCanvas(280, 280), pen = sheet.getContext("2d");
-                pen.fillStyle = "#fff"; pen.fillRect(0, 0, 280, 280);
-                pen.fillStyle = "#111"; pen.fillRect(130 + 8 * n, 50, 22, 180);
-                const data = new DataTransfer();
-                data.items.add(new File([await sheet.convertToBlob()], `${kind}.png`, {type: "image/png"}));
-                const options = {bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data};
-                const event = kind === "drop" ? new DragEvent(kind, options) : new ClipboardEvent(kind, options);
-                document.body.dispatchEvent(event);
-            }
-        }""",
-        ["drop", "paste"],
-    )
-    for name in ("drop.png", "paste.png"):
-        page.locator("#answers .answer", has_text=name).locator("h2").wait_for()
-
-
 def test_a_rejected_picture_gets_words_and_something_to_do(browse: Browse) -> None:
     page = browse()
     page.goto("/")
@@ -151,27 +126,6 @@ def test_a_stored_correction_is_shown_with_the_answer_and_in_the_gallery(browse:
     assert page.locator(f'a.tile[href="/images/{image_id}"] .who').inner_text() == "corrected: a 7"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_has_a_serious_finding_of_axe(browse: Browse, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    page = browse(color_scheme=scheme)
-    page.goto("/")
-    image_id = _read(page, "photo_02_6.jpg").get_attribute("data-id")
-    found = []
-    for address in ("", "/gallery", "/dashboard", f"/images/{image_id}", "/classes", "/class/3b"):
-        if address:
-            page.goto(address)
-        page.wait_for_timeout(300)  # an answer fades in: axe would measure the contrast on the way
-        violations = Axe().run(page).response["violations"]
-        found += [
-            (address, each["id"], each["nodes"][0]["html"])
-            for each in violations
-            if each["impact"] in ("serious", "critical")
-        ]
-    assert found == []
-
-
 def test_a_phone_never_scrolls_sideways(browse: Browse) -> None:
     page = browse(**PHONE)
     page.goto("/")
@@ -200,21 +154,6 @@ def test_without_a_script_the_plain_form_works(browse: Browse, house: House) -> 
     page.get_by_role("button", name="Yes, a 1").click()
     page.wait_for_load_state()
     assert house.corrections()[page.locator(".answer").get_attribute("data-id")] == "1"
-
-
-def test_the_keyboard_alone_is_enough(browse: Browse) -> None:
-    page = browse()
-    page.goto("/")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
-    reached = set()
-    for _ in range(12):
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    assert {"file", "A", "SUMMARY"} <= reached
-    _draw(page, THREE)
-    page.keyboard.press("Enter")
-    page.locator("#answers .answer h2").wait_for()
 
 
 def test_an_open_gallery_shows_new_answers_by_itself_and_filters(browse: Browse) -> None:

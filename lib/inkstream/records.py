@@ -120,6 +120,11 @@ def uploaded_at(claimed: str | None, received: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+def rfc3339(moment: datetime) -> str:
+    """The aware moment as the topics, the API and the CSVs write it: UTC, milliseconds, Z."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def parse_rfc3339(text: str) -> datetime | None:
     """The moment, aware, or None where the text is no RFC 3339 time or names a leap second, which Python has none of.
 

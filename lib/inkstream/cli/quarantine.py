@@ -178,8 +178,9 @@ def _choose(session: Session, version: str, ids: list[str] | None, reason: str |
 
 
 def _row(picture: Quarantined) -> dict[str, Any]:
-    moment = picture.uploaded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {**{name: getattr(picture, name) for name in COLUMNS}, "uploaded_at": moment}
+    from inkstream.records import rfc3339
+
+    return {**{name: getattr(picture, name) for name in COLUMNS}, "uploaded_at": rfc3339(picture.uploaded_at)}
 
 
 def _show_list(first: list[Quarantined], counts: Counter[str]) -> None:

@@ -66,13 +66,12 @@ def parse_day(text: str | None) -> date | None:
 
 def _row(result: Result) -> dict[str, object]:
     from inkstream.cli.rows import reason_text
-    from inkstream.records import shortest_float32
+    from inkstream.records import rfc3339, shortest_float32
 
-    moment = result.uploaded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "image_id": result.image_id,
         "filename": result.filename,
-        "uploaded_at": moment,
+        "uploaded_at": rfc3339(result.uploaded_at),
         "label": result.label,
         "confidence": shortest_float32(result.confidence or 0.0),
         "outcome": result.outcome,

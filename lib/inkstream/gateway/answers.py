@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 POLL_MS = 500
 FETCH_WAIT_MS = 5  # the broker's default of 500 would be the latency of every answer
 AGAIN_S = 1.0
-RECONNECT_MS = 1_000
 HELD_EVENTS = 1_000  # of a listener that reads slowly; older ones are dropped
 
 Answer = dict[str, Any]
@@ -108,7 +107,6 @@ class Answers:
             auto_offset_reset="latest",
             fetch_max_wait_ms=FETCH_WAIT_MS,
             fetch_min_bytes=1,
-            reconnect_backoff_max_ms=RECONNECT_MS,
         )
         try:
             places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse,
 
 from inkstream.errors import Rejected
 from inkstream.gateway.bodies import read_uploads
-from inkstream.gateway.door import Door
+from inkstream.gateway.door import LABEL_CHARACTERS, Door
 from inkstream.gateway.shapes import (
     Answered,
     Corrected,
@@ -34,7 +34,6 @@ from inkstream.records import OUTCOMES, PREPARED_SIDE
 from inkstream.store.pictures import read_bytes, read_picture
 from inkstream.store.results import Place, read_results
 
-LABEL = 64  # characters
 PAGE_ROWS = 100
 SCANNED = 20_000  # rows that a page of a filtered list may pass over
 
@@ -178,7 +177,7 @@ def _lists(router: APIRouter, door: Door) -> None:
     def predictions(
         request: Request,
         day: Annotated[date | None, Query(description="UTC; today where it is left out")] = None,
-        label: Annotated[str, Query(max_length=LABEL)] = "",
+        label: Annotated[str, Query(max_length=LABEL_CHARACTERS)] = "",
         outcome: Annotated[str, Query(pattern=f"^({'|'.join(OUTCOMES)})?$")] = "",
         cursor: Annotated[str, Query(max_length=400)] = "",
         limit: Annotated[int, Query(ge=1, le=1_000)] = PAGE_ROWS,

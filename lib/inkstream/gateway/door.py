@@ -11,7 +11,7 @@ from fastapi import HTTPException, Request
 
 from inkstream.gateway.access import Access, Role
 from inkstream.gateway.reception import Reception, Sender
-from inkstream.records import encode_json
+from inkstream.records import encode_json, rfc3339
 from inkstream.settings import Settings
 
 SOURCE = "web"
@@ -69,6 +69,5 @@ class Door:
             raise HTTPException(422, f"A label has 1 to {LABEL_CHARACTERS} printable characters, such as 4.")
         if not 1 <= len(image_id) <= 300:
             raise HTTPException(422, "That is no picture's id.")
-        moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        value = encode_json({"id": image_id, "label": label, "by": by, "at": moment})
+        value = encode_json({"id": image_id, "label": label, "by": by, "at": rfc3339(datetime.now(timezone.utc))})
         await self.reception.uploads.send(self.settings.kafka.corrected, image_id, value)

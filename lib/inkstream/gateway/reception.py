@@ -21,8 +21,8 @@ from inkstream.gateway.metrics import Metrics
 from inkstream.gateway.shapes import Answered, Waiting, answered, location_of, stored
 from inkstream.gateway.store import Store
 from inkstream.gateway.uploads import Uploads
-from inkstream.producer.pictures import content_type_of
-from inkstream.producer.send import FILENAME_CHARACTERS
+from inkstream.producer.pictures import Picture
+from inkstream.producer.send import upload_headers
 from inkstream.settings import Settings
 from inkstream.store.pictures import StoredPicture, read_picture
 
@@ -98,9 +98,9 @@ class Reception:
             return answered(answer, filename=upload.filename or None, again=again)
 
     async def _send(self, image_id: str, upload: Upload, sender: Sender) -> None:
-        took = await self.uploads.send(
-            self.settings.kafka.uploaded, image_id, upload.content, _headers(upload, sender.source)
-        )
+        picture = Picture(filename=upload.filename, path=upload.filename, content=upload.content)
+        headers = upload_headers(picture, sender.source, datetime.now(timezone.utc))
+        took = await self.uploads.send(self.settings.kafka.uploaded, image_id, upload.content, headers)
         self.metrics.uploads.inc()
         self.metrics.acknowledged.observe(took)
 
@@ -110,14 +110,3 @@ class Reception:
             return read_picture(self.store.session(), image_id, self.store.model_version(self.model_version))
         except ServiceError:
             return None
-
-
-def _headers(upload: Upload, source: str) -> list[tuple[str, bytes]]:
-    moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    headers = {
-        "filename": upload.filename[-FILENAME_CHARACTERS:] or None,
-        "content-type": content_type_of(upload.content),
-        "source": source,
-        "uploaded-at": moment,
-    }
-    return [(name, value.encode(errors="replace")) for name, value in headers.items() if value is not None]

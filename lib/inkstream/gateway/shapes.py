@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inkstream.records import Outcome, shortest_float32
+from inkstream.records import Outcome, rfc3339, shortest_float32
 from inkstream.store.pictures import StoredPicture
 from inkstream.store.results import Result
 
@@ -126,7 +126,7 @@ def listed(result: Result) -> Listed:
         id=result.image_id,
         location=location_of(result.image_id),
         filename=result.filename,
-        uploaded_at=result.uploaded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        uploaded_at=rfc3339(result.uploaded_at),
         label=result.label,
         confidence=_short(result.confidence),
         outcome=result.outcome,

@@ -28,7 +28,6 @@ LINGER_MS = 2
 REQUEST_MS = 4_000
 DELIVERY_MS = 8_000
 METADATA_MS = 2_000
-RECONNECT_MS = 1_000  # kafka-python's own 30 s would go on refusing uploads that long after Kafka is back
 PROBE_S = 1.0
 
 Headers = Sequence[tuple[str, bytes]]
@@ -47,7 +46,6 @@ class Uploads:
             request_timeout_ms=REQUEST_MS,
             delivery_timeout_ms=DELIVERY_MS,
             max_block_ms=METADATA_MS,
-            reconnect_backoff_max_ms=RECONNECT_MS,
             enable_idempotence=False,  # a message that was given up leaves a gap, and nothing after it would be taken
             max_request_size=settings.image.max_message_bytes,
         )

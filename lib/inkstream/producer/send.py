@@ -17,6 +17,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from inkstream.errors import ServiceError
 from inkstream.producer.pictures import Failure, Items, Picture, content_type_of, too_large
+from inkstream.records import rfc3339
 from inkstream.settings import ImageSettings, KafkaSettings
 from inkstream.store.kafka_client import build_client
 from inkstream.store.topics import max_message_bytes
@@ -89,13 +90,12 @@ def picture_id(source: str, path: str, content: bytes, copy: int = 1) -> str:
 
 
 def upload_headers(picture: Picture, source: str, now: datetime) -> list[tuple[str, bytes]]:
-    """The message's headers; content-type and label only where they are known. `now`: aware."""
-    moment = now.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """The message's headers; filename, content-type and label only where they are known. `now`: aware."""
     headers = {
-        "filename": picture.filename[-FILENAME_CHARACTERS:],
+        "filename": picture.filename[-FILENAME_CHARACTERS:] or None,
         "content-type": content_type_of(picture.content),
         "source": source,
-        "uploaded-at": moment,
+        "uploaded-at": rfc3339(now),
         "label": picture.label,
     }
     return [(name, value.encode(errors="replace")) for name, value in headers.items() if value is not None]

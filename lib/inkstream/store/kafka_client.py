@@ -13,6 +13,7 @@ from inkstream.errors import ServiceError, SettingError
 from inkstream.settings import KafkaSettings
 
 BOOTSTRAP_MS = 8_000
+RECONNECT_MS = 1_000  # kafka-python's own 30 s would go on failing that long after Kafka is back
 Client = TypeVar("Client")
 
 
@@ -66,9 +67,9 @@ def build_client(kind: Callable[..., Client], kafka: KafkaSettings, **options: A
         connections.append(KafkaNetClient(**config))
         return connections[-1]
 
-    timeout = {"bootstrap_timeout_ms": BOOTSTRAP_MS}
+    waits = {"bootstrap_timeout_ms": BOOTSTRAP_MS, "reconnect_backoff_max_ms": RECONNECT_MS}
     try:
-        return kind(**kafka_client_options(kafka), **timeout, **options, kafka_client=connect)
+        return kind(**kafka_client_options(kafka), **waits, **options, kafka_client=connect)
     except (KafkaError, OSError) as error:
         for connection in connections:  # kafka-python leaves its sockets open where the first connection fails
             connection.close()

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from cassandra.cluster import Session
 
-from inkstream.records import REASON_CODES, REJECTED
+from inkstream.records import REASON_CODES, REJECTED, rfc3339
 from inkstream.store.pictures import StoredPicture, read_bytes, read_picture
 from inkstream.store.results import read_days, read_results
 
@@ -69,7 +69,7 @@ def upload_of(session: Session, image_id: str) -> tuple[bytes, dict[str, str]] |
     row = session.execute(session.prepare(statement), (image_id,)).one()
     if content is None or row is None or row.uploaded_at is None:
         return None
-    moment = row.uploaded_at.replace(tzinfo=timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = rfc3339(row.uploaded_at.replace(tzinfo=timezone.utc))
     named = {
         "filename": row.filename,
         "content-type": row.content_type,

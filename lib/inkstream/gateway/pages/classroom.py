@@ -25,6 +25,7 @@ from inkstream.gateway.classes import (
 )
 from inkstream.gateway.pages.desk import Desk, PageRoute, html, is_own_form
 from inkstream.gateway.pages.shown import Shown, show_result
+from inkstream.records import rfc3339
 from inkstream.store.pictures import read_corrections
 from inkstream.store.results import Result, read_results
 
@@ -139,7 +140,7 @@ def _csv(desk: Desk, name: str) -> str:
     for result in results:
         values = (
             pupil_of(result.source, name),
-            result.uploaded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            rfc3339(result.uploaded_at),
             result.label,
             result.confidence,
             result.outcome,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from inkstream.gateway.pages.words import DIGITS, WAITING, describe, percent
-from inkstream.records import NO_MODEL, PREPARED_SIDE
+from inkstream.records import NO_MODEL, PREPARED_SIDE, rfc3339
 from inkstream.store.pictures import StoredPicture
 from inkstream.store.results import Result
 
@@ -67,7 +67,7 @@ def show_picture(stored: StoredPicture, *, again: bool = False) -> Shown:
         short=words.short,
         said=words.said,
         filename=stored.filename,
-        uploaded_at=_machine(stored.uploaded_at),
+        uploaded_at=rfc3339(stored.uploaded_at),
         when=_people(stored.uploaded_at),
         has_thumbnail=stored.width is not None,
         has_prepared=stored.prepared is not None and len(stored.prepared) == PREPARED_SIDE**2,
@@ -94,7 +94,7 @@ def show_result(result: Result, corrected: str | None = None, pupil: str | None 
         short=words.short,
         said=words.said,
         filename=result.filename,
-        uploaded_at=_machine(result.uploaded_at),
+        uploaded_at=rfc3339(result.uploaded_at),
         when=_people(result.uploaded_at),
         has_thumbnail=result.reason_code in DECODED,
         corrected=corrected,
@@ -137,10 +137,6 @@ def _strokes(why: dict[str, Any] | None) -> str | None:
         return None
     ground = "dark on light" if why["polarity"] == "dark_on_light" else "light on dark"
     return f"{ground}, {why['stroke']} pixels wide after scaling, {why['components']} connected"
-
-
-def _machine(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _people(moment: datetime) -> str:

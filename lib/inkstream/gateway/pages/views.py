@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from inkstream.errors import ServiceError
+from inkstream.gateway.door import LABEL_CHARACTERS
 from inkstream.gateway.pages.charts import draw_dashboard
 from inkstream.gateway.pages.classroom import classroom_views
 from inkstream.gateway.pages.desk import Desk, PageRoute, html, is_own_form
@@ -82,7 +83,9 @@ def _pictures(router: APIRouter, desk: Desk) -> None:
         return _image(None if content is None else thumbnail(content, desk.settings.image), "image/webp")
 
     @router.post("/images/{image_id}/correction")
-    async def correct(request: Request, image_id: str, label: Annotated[str, Form(max_length=64)]) -> Response:
+    async def correct(
+        request: Request, image_id: str, label: Annotated[str, Form(max_length=LABEL_CHARACTERS)]
+    ) -> Response:
         """The correction's form without a script."""
         if refused := desk.refused(request, "upload", pupils=True):
             return refused

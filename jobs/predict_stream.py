@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 
 from pyspark.sql import DataFrame
@@ -19,9 +20,10 @@ from inkstream.stream.arrivals import Ledger
 from inkstream.stream.checkpoint import hold_checkpoint, prepare_checkpoint
 from inkstream.stream.corrections import take_corrections
 from inkstream.stream.model_watch import ModelWatch
+from inkstream.stream.outages import Outages, ends_of
 from inkstream.stream.progress import Progress
 from inkstream.stream.running import exit_status_of, follow, keep_warm, stop_on_signals
-from inkstream.stream.sink import Sink
+from inkstream.stream.sink import Sink, StuckError
 from inkstream.stream.source import open_uploads
 
 
@@ -35,7 +37,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _stream(arguments, load_settings())
     except Exception as error:
-        return exit_status_of(error, debug=arguments.debug)
+        status = exit_status_of(error, debug=arguments.debug)
+        if isinstance(error, StuckError):  # Python would wait for its thread, and the thread waits for ever
+            os._exit(status)
+        return status
 
 
 def _stream(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -53,7 +58,7 @@ def _stream(arguments: argparse.Namespace, settings: Settings) -> int:
         with keep_warm(spark, sink), models.follow(sink), corrections:
             query = run(open_uploads(spark, settings, arguments.start or "earliest"), sink, checkpoint, arguments.once)
             with stop_on_signals(spark, query, sink):
-                follow(query, sink, progress)
+                follow(query, sink, progress, Outages(ends_of(settings)))
         sink.close()
         spark.stop()
     return 0

@@ -125,6 +125,8 @@ class SparkSettings(Section):
 class ImageSettings(Section):
     max_image_bytes: int = Field(10 * MIB, ge=1 * KIB, le=512 * MIB)
     max_pixels: int = Field(50_000_000, ge=784)
+    decode_limit_s: float = Field(30.0, gt=0)
+    decode_memory_mb: int = Field(2_048, ge=64)
 
     @property
     def max_message_bytes(self) -> int:
@@ -149,6 +151,7 @@ class StreamSettings(Section):
     checkpoint: str = ""
     metrics_port: int = Field(0, ge=0, le=65535)
     batch_rows: int = Field(512, ge=1)
+    write_limit_s: float = Field(300.0, gt=0)
 
 
 class GatewaySettings(Section):

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from cassandra.cluster import Session
 from jobs.predict_stream import run
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from PIL import Image
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
@@ -29,6 +31,13 @@ from inkstream.stream.sink import BatchReport, Sink
 from inkstream.stream.source import open_uploads
 
 Message = tuple[bytes | None, bytes | None, dict[str, str]]  # key, value, headers
+
+
+def huge() -> bytes:
+    """A small file that takes a second or two to read: 49 megapixels of white."""
+    file = BytesIO()
+    Image.new("RGB", (7_000, 7_000), "white").save(file, "WEBP", lossless=True)
+    return file.getvalue()
 
 
 def send_messages(settings: Settings, messages: Sequence[Message]) -> None:

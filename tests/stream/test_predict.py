@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.stream.conftest import huge
 
 import inkstream
 from inkstream.model import reading
@@ -127,3 +131,26 @@ def test_the_model_is_loaded_once_a_process(bundle: Bundle, monkeypatch: pytest.
 def test_the_threshold_of_the_settings_comes_before_the_bundles(bundle: Bundle) -> None:
     assert rows_of(task_of(bundle, threshold=1.0), batch_of([PHOTO]))[0]["outcome"] == "uncertain"
     assert rows_of(task_of(bundle, threshold=0.0), batch_of([PHOTO]))[0]["outcome"] == "recognised"
+
+
+def test_a_worker_ends_itself_over_a_picture_that_takes_too_long(bundle: Bundle) -> None:
+    task = task_of(bundle, limits=ImageSettings(decode_limit_s=0.05))
+
+    def work() -> None:
+        rows_of(task, batch_of([SEVEN]))  # in time: the alarm is off again afterwards
+        time.sleep(0.1)
+        rows_of(task, batch_of([huge()]))
+
+    worker = multiprocessing.get_context("fork").Process(target=work)
+    worker.start()
+    worker.join(30)
+    assert worker.exitcode == -signal.SIGALRM
+
+
+def test_pictures_read_apart_get_the_same_answers(bundle: Bundle) -> None:
+    pictures = [SEVEN, b"broken", PHOTO]
+    together, apart = (rows_of(task_of(bundle, apart=apart), batch_of(pictures)) for apart in (False, True))
+    for row in (*together, *apart):
+        for name in ("stage_times", "predicted_at", "answer"):  # of the clock
+            del row[name]
+    assert apart == together

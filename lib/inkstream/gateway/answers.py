@@ -26,7 +26,6 @@ from inkstream.store.kafka_client import build_client
 log = logging.getLogger(__name__)
 
 POLL_MS = 500
-FETCH_WAIT_MS = 5  # the broker's default of 500 would be the latency of every answer
 AGAIN_S = 1.0
 HELD_EVENTS = 1_000  # of a listener that reads slowly; older ones are dropped
 
@@ -105,8 +104,7 @@ class Answers:
             self._settings.kafka,
             enable_auto_commit=False,
             auto_offset_reset="latest",
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            fetch_min_bytes=1,
+            fetch_min_bytes=1,  # the broker answers with the first message; a short fetch_max_wait_ms gains nothing
         )
         try:
             places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from inkstream.errors import Rejected
 from inkstream.image.decode import decode, too_large
 from inkstream.image.preprocess import preprocessor
+from inkstream.model.apart import prepare_apart
 from inkstream.model.bundle import Bundle
 from inkstream.model.engine import open_engine
 from inkstream.records import NO_MODEL, PREPARED_SIDE, RECOGNISED, REJECTED, UNCERTAIN, Reading, shortest_float32
@@ -31,28 +32,29 @@ class Reader:
         self.engine = open_engine(bundle)
         self._threshold = np.float32(bundle.threshold if threshold is None else threshold)
 
-    def read(self, pictures: Sequence[bytes | int]) -> list[Reading]:
+    def read(self, pictures: Iterable[bytes | int], *, apart: bool = False) -> list[Reading]:
         """One Reading per picture, in order; the model is called once for all of them.
 
         A picture may be given by its size in bytes alone: it is over the limit, was not fetched, and is `too_large`.
+        apart: decode and normalise in limited child processes, for pictures one of which may end its process.
         """
-        readings: list[Reading | None] = [None] * len(pictures)
-        ready: list[_Ready] = []
-        for place, data in enumerate(pictures):
-            made = self._prepare(place, data)
-            if isinstance(made, Reading):
-                readings[place] = made
-            else:
-                ready.append(made)
-        if ready:
-            started = perf_counter()
-            probabilities = self.engine.predict(np.stack([one.pixels for one in ready]))
-            predict_ms = (perf_counter() - started) * 1000 / len(ready)
-            for one, row in zip(ready, probabilities, strict=True):
-                readings[one.place] = self._answer(one, row, predict_ms)
-        return readings  # type: ignore[return-value]
+        prepared = self._prepare_apart(list(pictures)) if apart else [self._prepare(data) for data in pictures]
+        ready = [one for one in prepared if isinstance(one, _Ready)]
+        answers = iter(self._predict(ready) if ready else ())
+        return [next(answers) if isinstance(one, _Ready) else one for one in prepared]
 
-    def _prepare(self, place: int, data: bytes | int) -> _Ready | Reading:
+    def _predict(self, ready: list[_Ready]) -> Iterator[Reading]:
+        started = perf_counter()
+        probabilities = self.engine.predict(np.stack([one.pixels for one in ready]))
+        predict_ms = (perf_counter() - started) * 1000 / len(ready)
+        for one, row in zip(ready, probabilities, strict=True):
+            yield self._answer(one, row, predict_ms)
+
+    def _prepare_apart(self, pictures: list[bytes | int]) -> list[_Ready | Reading]:
+        prepared = prepare_apart(self._prepare, pictures, self._limits)
+        return [_rejected(one) if isinstance(one, Rejected) else one for one in prepared]
+
+    def _prepare(self, data: bytes | int) -> _Ready | Reading:
         started = perf_counter()
         width = height = None
         version = NO_MODEL
@@ -66,16 +68,9 @@ class Reader:
             version = self.bundle.version
             prepared = self._normalise(picture.pixels)
         except Rejected as rejected:
-            return Reading(
-                REJECTED,
-                reason_code=rejected.code,
-                reason=rejected.reason,
-                width=width,
-                height=height,
-                times={"decode_ms": (perf_counter() - started) * 1000},
-                model_version=version,
-            )
-        return _Ready(place, prepared, width, height, (decoded - started) * 1000, (perf_counter() - decoded) * 1000)
+            times = {"decode_ms": (perf_counter() - started) * 1000}
+            return _rejected(rejected, width=width, height=height, times=times, model_version=version)
+        return _Ready(prepared, width, height, (decoded - started) * 1000, (perf_counter() - decoded) * 1000)
 
     def _answer(self, one: _Ready, probabilities: np.ndarray[Any, Any], predict_ms: float) -> Reading:
         best = int(probabilities.argmax())
@@ -95,15 +90,16 @@ class Reader:
         )
 
 
+def _rejected(rejected: Rejected, *, model_version: str = NO_MODEL, **known: Any) -> Reading:
+    return Reading(REJECTED, reason_code=rejected.code, reason=rejected.reason, model_version=model_version, **known)
+
+
 class _Ready:
     """A picture that is ready for the model."""
 
-    __slots__ = ("decode_ms", "height", "normalise_ms", "pixels", "place", "why", "width")
+    __slots__ = ("decode_ms", "height", "normalise_ms", "pixels", "why", "width")
 
-    def __init__(
-        self, place: int, prepared: Any, width: int, height: int, decode_ms: float, normalise_ms: float
-    ) -> None:
-        self.place = place
+    def __init__(self, prepared: Any, width: int, height: int, decode_ms: float, normalise_ms: float) -> None:
         self.pixels = prepared.pixels
         self.why = prepared.why
         self.width = width

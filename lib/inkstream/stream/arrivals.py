@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -75,7 +76,9 @@ class Decision:
 def collect_arrivals(results: DataFrame) -> list[Arrival]:
     """The places and ids of a micro-batch, on the driver: at most stream.max_offsets_per_trigger of them."""
     rows = results.selectExpr(*(f"string({name})" if name == "day" else f"`{name}`" for name in Arrival._fields))
-    table = rows.toPandas()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of what it raises as well
+        table = rows.toPandas()
     columns: list[Sequence[Any]] = [table[column].tolist() for column in table.columns]
     return [Arrival(*row) for row in zip(*columns, strict=True)]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from time import time
@@ -57,6 +58,7 @@ class PredictTask:
 
     defer: the first pass, of small pictures: a row without its value is a large one that the second pass answers (there
     it is over the limit), and the bytes are handed on with the answer (in the second they stay in Kafka).
+    apart: pictures are decoded in limited child processes, because one of them has ended a worker.
     """
 
     bundle: BroadcastBytes
@@ -65,6 +67,7 @@ class PredictTask:
     threshold: float | None
     batch_rows: int
     defer: bool = False
+    apart: bool = False
 
 
 # One reader a worker process, kept over tasks and idle times. It lives in the package and not in the job: what a job
@@ -93,14 +96,14 @@ def predict_batches(task: PredictTask, batches: Iterator[pa.RecordBatch]) -> Ite
     reader = reader_for(task)
     for batch in batches:
         for start in range(0, batch.num_rows, task.batch_rows):
-            yield _predict(reader, batch.slice(start, task.batch_rows), defer=task.defer)
+            yield _predict(reader, batch.slice(start, task.batch_rows), task)
 
 
-def _predict(reader: Reader, batch: pa.RecordBatch, *, defer: bool) -> pa.RecordBatch:
+def _predict(reader: Reader, batch: pa.RecordBatch, task: PredictTask) -> pa.RecordBatch:
     columns: dict[str, list[Any]] = {name: batch.column(name).to_pylist() for name in _PLAIN}
     values = columns["value"]
     headers = _headers(batch.column("headers"))
-    readings = _read(reader, values, columns["size_bytes"], defer=defer)
+    readings = _read(reader, values, columns["size_bytes"], task)
     predicted_at = time()
     rows = [
         _row(reader, reading, value, names, predicted_at, *place)
@@ -124,18 +127,36 @@ def _predict(reader: Reader, batch: pa.RecordBatch, *, defer: bool) -> pa.Record
     rejected = pa.array([reading.outcome == REJECTED for reading in readings])
     kept_headers = pc.if_else(rejected, batch.column("headers"), pa.scalar(None, batch.column("headers").type))
     # Large pictures are not handed back, Spark would hold all of a micro-batch's: the sink takes them from Kafka again.
-    values_back = batch.column("value") if defer else pa.nulls(len(rows), pa.binary())
+    values_back = batch.column("value") if task.defer else pa.nulls(len(rows), pa.binary())
     arrays += [kept_headers.cast(RESULT_SCHEMA.field("headers").type), values_back]
     return pa.RecordBatch.from_arrays(arrays, schema=RESULT_SCHEMA)
 
 
-def _read(reader: Reader, values: list[bytes | None], sizes: list[int], *, defer: bool) -> list[Reading]:
+def _read(reader: Reader, values: list[bytes | None], sizes: list[int], task: PredictTask) -> list[Reading]:
     """One Reading per row; a message without a value at all (size 0) is an empty file."""
     pictures = [value if value is not None else (size or b"") for value, size in zip(values, sizes, strict=True)]
-    if not defer or all(isinstance(picture, bytes) for picture in pictures):
-        return reader.read(pictures)
-    readings = iter(reader.read([picture for picture in pictures if isinstance(picture, bytes)]))
-    return [next(readings) if isinstance(picture, bytes) else _DEFERRED for picture in pictures]
+    wanted = [picture for picture in pictures if isinstance(picture, bytes)] if task.defer else pictures
+    if task.apart:
+        readings = reader.read(wanted, apart=True)
+    else:
+        readings = reader.read(_each_in_time(wanted, task.limits.decode_limit_s))
+    if len(readings) == len(pictures):
+        return readings
+    answered = iter(readings)
+    return [next(answered) if isinstance(picture, bytes) else _DEFERRED for picture in pictures]
+
+
+def _each_in_time(pictures: Sequence[bytes | int], seconds: float) -> Iterator[bytes | int]:
+    """The pictures; one that is not done with after so long ends this worker: no decoder can be told to stop.
+
+    The sink then reads its micro-batch apart, where the picture ends a child.
+    """
+    try:
+        for picture in pictures:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            yield picture
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 _DEFERRED = Reading(DEFERRED)  # type: ignore[arg-type]

@@ -23,6 +23,7 @@ from inkstream.errors import InkstreamError
 from inkstream.model.bundle import Bundle, bundle_to_bytes, load_bundle, shipped_bundle
 from inkstream.settings import Settings
 from inkstream.store.session import CASSANDRA_ERRORS
+from inkstream.stream.outages import Outages
 from inkstream.stream.predict import PredictTask, reader_for
 from inkstream.stream.progress import Progress
 from inkstream.stream.sink import Sink, StoppedError
@@ -146,11 +147,13 @@ def stop_on_signals(spark: SparkSession, query: StreamingQuery, sink: Sink) -> I
             hooks.removeShutdownHook(hook)
 
 
-def follow(query: StreamingQuery, sink: Sink, progress: Progress) -> None:
+def follow(query: StreamingQuery, sink: Sink, progress: Progress, outages: Outages) -> None:
     """Report until the query ends. Raises what ended it, unless that was a stop between two micro-batches."""
     try:
         while not query.awaitTermination(WATCH_S):
-            progress.watch(query.lastProgress)
+            last = query.lastProgress
+            progress.watch(last)
+            outages.look(last)
     except StreamingQueryException as error:
         if not (sink.stopping.is_set() and StoppedError.__name__ in str(error)):
             raise sink.failure or error from error

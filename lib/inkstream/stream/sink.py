@@ -10,18 +10,21 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from time import perf_counter
 
+from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.util import inheritable_thread_target
 
+from inkstream.errors import ServiceError
 from inkstream.records import (
     ANSWER_SCHEMA_VERSION,
     DEFERRED,
@@ -43,6 +46,8 @@ log = logging.getLogger(__name__)
 # A task that writes costs the connector 50 to 100 ms before its first row (it asks Scala's reflection for a converter a
 # column): few rows are written by one task a table, many by one a core, however many partitions the topic has.
 FEW_ROWS = 500
+
+WORKER_DIED = "Python worker exited unexpectedly"  # Spark's words
 
 # How rows travel to Cassandra, as the connector's options. Rows of one partition are one mutation with one wait for the
 # commit log, and only predictions_by_day has many of them: with the connector's own 1 KiB it took two to three times as
@@ -83,6 +88,10 @@ class BatchReport:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + perf_counter() - started
+
+
+class StuckError(ServiceError):
+    """A write that neither ends nor fails: its thread cannot be stopped, so the process must end, and at once."""
 
 
 class StoppedError(Exception):
@@ -174,6 +183,7 @@ class Sink:
                 rows = _without(results, unwanted).where(kept).coalesce(1)
                 with report.timed("shadow"):
                     self._together(
+                        "Cassandra",
                         partial(self._save, rows, "predictions", PREDICTIONS),
                         partial(self._save, rows, "predictions_by_day", PREDICTIONS_BY_DAY, BY_PARTITION),
                     )
@@ -190,17 +200,27 @@ class Sink:
         *,
         large: bool,
         task: PredictTask | None = None,
+        apart: bool = False,
     ) -> tuple[DataFrame, list[Arrival]]:
-        """The micro-batch's results, computed and held, and what they are of."""
+        """The micro-batch's results, computed and held, and what they are of.
+
+        Where a picture kills the worker that reads it, all are read once more, each in a limited process.
+        """
         batch.sparkSession.conf.set(
             "spark.sql.execution.arrow.maxRecordsPerBatch", str(LARGE_ROWS if large else SMALL_ROWS)
         )
-        asked = replace(task or self._answering, defer=not large)
+        asked = replace(task or self._answering, defer=not large, apart=apart)
         uploads = uploads_of(batch, self._settings, large=large)
         results = uploads.mapInArrow(partial(predict_batches, asked), RESULT_DDL)
         with report.timed("shadow" if task else "predict"):
             held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
-            return results, collect_arrivals(results)
+            try:
+                return results, collect_arrivals(results)
+            except (Py4JJavaError, PySparkException) as error:
+                if apart or WORKER_DIED not in str(error):
+                    raise
+        log.warning("a Python worker died of micro-batch %d; its pictures are read again, apart", report.batch_id)
+        return self._predict(batch, report, held, large=large, task=task, apart=True)
 
     def _write(
         self,
@@ -219,6 +239,7 @@ class Sink:
             if large:  # a picture's parts before the row that names it
                 self._save(_parts(storable), "image_parts", ["image_id", "part", "bytes"])
             self._together(
+                "Cassandra",
                 partial(self._save, storable.withColumn("bytes", _inline_bytes()), "images", IMAGES, travel),
                 partial(self._save, storable, "predictions", PREDICTIONS, travel),
                 partial(self._save, storable, "predictions_by_day", PREDICTIONS_BY_DAY, BY_PARTITION),
@@ -227,11 +248,20 @@ class Sink:
         if rejected:
             topics.append(partial(self._publish, _rejected_copies(rows), self._settings.kafka.rejected))
         with report.timed("topics"):
-            self._together(*topics)
+            self._together("Kafka", *topics)
 
-    def _together(self, *writes: Callable[[], None]) -> None:
-        """Run the writes side by side; all end before the first error is raised."""
+    def _together(self, end: str, *writes: Callable[[], None]) -> None:
+        """Run the writes to the end side by side; all end before the first error is raised.
+
+        The connector was seen to wait for ever on a node that had been restarted under it: hence the limit.
+        """
+        limit = self._settings.stream.write_limit_s
         futures = [self._threads.submit(inheritable_thread_target(write)) for write in writes]
+        if wait(futures, timeout=limit).not_done:
+            raise StuckError(
+                f"{end} has not taken a micro-batch's rows within stream.write_limit_s, {limit:g} s; "
+                "nothing is lost, start the stream again when `./submit.sh status` shows it up"
+            )
         errors = [future.exception() for future in futures]
         for error in errors:
             if error is not None:

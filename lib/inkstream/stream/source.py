@@ -60,6 +60,11 @@ def source_options(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, st
         "failOnDataLoss": str(stream.on_data_loss == "fail").lower(),
         # How long a broker waits for more bytes. 5 ms instead of 500: upload to row 191 instead of 342 ms (median).
         "kafka.fetch.max.wait.ms": "5",
+        # Brokers that are away for a minute are waited for; then the stream says so and ends. Kafka's and Spark's own
+        # times add up to minutes.
+        "kafka.default.api.timeout.ms": "20000",
+        "kafka.request.timeout.ms": "15000",
+        "kafkaConsumer.pollTimeoutMs": "60000",
     }
 
 

@@ -98,7 +98,11 @@ def recompute(session: Session, settings: Settings, evidence: Evidence, sample: 
     """
     bundle = Shelf(settings).load(version_in_use(session, settings))
     reader = Reader(bundle, settings.image, None if settings.model.threshold < 0 else settings.model.threshold)
-    comparable = evidence.by_day.where(F.col("model_version").isin(bundle.version, NO_MODEL))
+    comparable = evidence.by_day.where(
+        F.col("model_version").isin(bundle.version, NO_MODEL)
+        # What outlived its time or memory once may not do so again.
+        & (F.coalesce("reason_code", F.lit("")) != "decode_failed")
+    )
     chosen = comparable.orderBy(F.xxhash64("image_id")).limit(sample).collect()
     findings, compared = [], 0
     for start in range(0, len(chosen), READ_AT_ONCE):
@@ -106,7 +110,7 @@ def recompute(session: Session, settings: Settings, evidence: Evidence, sample: 
         stored = [(row, read_bytes(session, row["image_id"])) for row in rows]
         there = [(row, content) for row, content in stored if content is not None]
         compared += len(there)
-        readings = reader.read([content for _, content in there])
+        readings = reader.read([content for _, content in there], apart=True)
         for (row, _), reading in zip(there, readings, strict=True):
             if not _agrees(row, reading):
                 about = f"computed again it is {_say(reading.outcome, reading.label)}"

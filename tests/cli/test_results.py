@@ -13,7 +13,7 @@ from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.records import bucket_of, day_of
 from inkstream.settings import Settings
 from inkstream.store import results as results_module
-from inkstream.store.results import read_days, read_results
+from inkstream.store.results import cursor_of, place_of, read_days, read_page, read_results
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
 
@@ -129,6 +129,26 @@ def test_reading_goes_on_after_any_picture_s_place(session: Session) -> None:
     for number, result in enumerate(found):
         after = (result.uploaded_at, result.image_id)
         assert list(read_results(session, [NOON.date()], "v1", after)) == found[number + 1 :]
+
+
+def test_a_page_of_a_filtered_day_says_where_the_next_begins(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        _store(session, f"{number:02}", NOON - timedelta(milliseconds=number), label=str(number % 2))
+    pages, cursor = [], ""
+    while cursor is not None:
+        found, further = read_page(session, NOON.date(), "v1", count=2, label="1", after=place_of(cursor))
+        pages.append([result.image_id for result in found])
+        cursor = cursor_of(further) if further else None
+    assert pages == [["01", "03"], ["05", "07"], []]
+    monkeypatch.setattr(results_module, "SCANNED", 3)
+    found, further = read_page(session, NOON.date(), "v1", count=9, outcome="rejected")
+    assert (found, further) == ([], (NOON - timedelta(milliseconds=2), "02"))
+
+
+def test_a_cursor_that_nobody_gave_out_is_refused() -> None:
+    for text in ("x", "1e400_a", f"{10**30}_a", "nan_a"):
+        with pytest.raises(ValueError, match=r"invalid literal|is no moment|out of range"):
+            place_of(text)
 
 
 def test_the_current_version_s_answer_is_shown_else_the_one_written_last(session: Session) -> None:

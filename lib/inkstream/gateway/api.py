@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timezone
-from itertools import islice
 from typing import Annotated, Any
 
 import cv2
@@ -20,7 +19,6 @@ from inkstream.gateway.shapes import (
     Answered,
     Corrected,
     Correction,
-    Listed,
     Page,
     Problem,
     Several,
@@ -32,10 +30,9 @@ from inkstream.gateway.shapes import (
 from inkstream.image.sniff import sniff
 from inkstream.records import OUTCOMES, PREPARED_SIDE
 from inkstream.store.pictures import read_bytes, read_picture
-from inkstream.store.results import Place, read_results
+from inkstream.store.results import Place, cursor_of, place_of, read_page
 
 PAGE_ROWS = 100
-SCANNED = 20_000  # rows that a page of a filtered list may pass over
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -186,18 +183,10 @@ def _lists(router: APIRouter, door: Door) -> None:
         door.require(request, "read")
         wanted = day or datetime.now(timezone.utc).date()
         after = _place(cursor)
-        found: list[Listed] = []
-        last: Place | None = None
-        rows = read_results(door.session(), [wanted], door.model_version(), after)
-        for number, result in enumerate(islice(rows, SCANNED + 1)):
-            if len(found) == limit or number == SCANNED:
-                break
-            last = (result.uploaded_at, result.image_id)
-            if label in ("", result.label) and outcome in ("", result.outcome):
-                found.append(listed(result))
-        else:
-            last = None
-        return Page(day=wanted.isoformat(), predictions=found, cursor=_cursor(last))
+        found, further = read_page(
+            door.session(), wanted, door.model_version(), count=limit, label=label, outcome=outcome, after=after
+        )
+        return Page(day=wanted.isoformat(), predictions=[*map(listed, found)], cursor=cursor_of(further) or None)
 
     @router.get("/api/events", response_class=StreamingResponse)
     async def events(request: Request) -> Response:
@@ -244,15 +233,8 @@ def _sentence(one: Answered | Waiting) -> str:
     return f"The digit is {one.label}{doubt}"
 
 
-def _cursor(place: Place | None) -> str | None:
-    return None if place is None else f"{round(place[0].timestamp() * 1000)}_{place[1]}"
-
-
 def _place(cursor: str) -> Place | None:
-    if not cursor:
-        return None
-    milliseconds, _, image_id = cursor.partition("_")
     try:
-        return datetime.fromtimestamp(int(milliseconds) / 1000, timezone.utc), image_id
-    except (ValueError, OverflowError, OSError) as error:
+        return place_of(cursor)
+    except ValueError as error:
         raise HTTPException(422, "The cursor is none that was given out.") from error

@@ -19,6 +19,7 @@ from inkstream.store.session import CASSANDRA_ERRORS
 PAGE_ROWS = 2_000
 REASONS_AT_ONCE = 500
 CONCURRENCY = 32
+SCANNED = 20_000  # rows that a page of a filtered list may pass over
 
 # Every version of an answer was written at its own time; the newest wins where the current version has none.
 _BY_DAY = """
@@ -75,6 +76,50 @@ def read_results(
             yield from _with_reasons(session, results)
     except CASSANDRA_ERRORS as error:
         raise _failed("predictions_by_day", error) from error
+
+
+def read_page(
+    session: Session,
+    day: date,
+    current_version: str,
+    *,
+    count: int,
+    label: str = "",
+    outcome: str = "",
+    after: Place | None = None,
+) -> tuple[list[Result], Place | None]:
+    """At most `count` of a day's answers that fit the filters (blank: any), newest first; and where to go on.
+
+    The place is None at the day's end. A filter that fits little gives a short page with a place after SCANNED rows.
+
+    Raises:
+        ServiceError: Cassandra stops answering.
+    """
+    found: list[Result] = []
+    last: Place | None = None
+    for number, result in enumerate(read_results(session, [day], current_version, after)):
+        if len(found) == count or number == SCANNED:
+            return found, last
+        last = (result.uploaded_at, result.image_id)
+        if label in ("", result.label) and outcome in ("", result.outcome):
+            found.append(result)
+    return found, None
+
+
+def cursor_of(place: Place | None) -> str:
+    """A place as a text for addresses, blank for none."""
+    return f"{round(place[0].timestamp() * 1000)}_{place[1]}" if place else ""
+
+
+def place_of(cursor: str) -> Place | None:
+    """What cursor_of was given. Raises ValueError where the text is none of its own."""
+    if not cursor:
+        return None
+    milliseconds, _, image_id = cursor.partition("_")
+    try:
+        return datetime.fromtimestamp(int(milliseconds) / 1000, timezone.utc), image_id
+    except (OverflowError, OSError) as error:
+        raise ValueError(f"{milliseconds} is no moment") from error
 
 
 def _pictures(session: Session, statement: Any, day: date, after: Place | None) -> Iterator[list[Any]]:

@@ -20,11 +20,10 @@ from inkstream.gateway.pages.thumbnails import enlarge, thumbnail
 from inkstream.gateway.pages.words import DIGITS
 from inkstream.records import OUTCOMES
 from inkstream.store.pictures import StoredPicture, read_bytes, read_corrections, read_picture
-from inkstream.store.results import Place, Result, read_results
+from inkstream.store.results import Place, cursor_of, place_of, read_page
 
 PAGE = 48
 LATEST = 12
-SCANNED = 20_000  # rows that a filter may pass over before the page says so
 
 
 def build_pages(desk: Desk) -> APIRouter:
@@ -163,18 +162,12 @@ def _page_of(
     desk: Desk, day: date, label: str, outcome: str, after: Place | None, count: int
 ) -> tuple[list[Shown], str]:
     """(tiles, where the next page begins or blank)."""
-    session, found, last = desk.session(), list[Result](), None
-    for number, result in enumerate(read_results(session, [day], desk.model_version(), after)):
-        if len(found) == count or number == SCANNED:
-            break
-        last = result
-        if (not label or result.label == label) and (not outcome or result.outcome == outcome):
-            found.append(result)
-    else:
-        last = None  # the day has no more
+    session = desk.session()
+    found, further = read_page(
+        session, day, desk.model_version(), count=count, label=label, outcome=outcome, after=after
+    )
     corrected = read_corrections(session, [result.image_id for result in found])
-    tiles = [show_result(result, corrected.get(result.image_id)) for result in found]
-    return tiles, f"{last.uploaded_at.timestamp():.3f}_{last.image_id}" if last else ""
+    return [show_result(result, corrected.get(result.image_id)) for result in found], cursor_of(further)
 
 
 def _day(text: str) -> date | None:
@@ -185,8 +178,8 @@ def _day(text: str) -> date | None:
 
 
 def _place(text: str) -> Place | None:
-    seconds, _, image_id = text.partition("_")
+    """A page's address may be typed by hand: a broken one leads to the day's beginning."""
     try:
-        return datetime.fromtimestamp(float(seconds), timezone.utc), image_id
-    except (ValueError, OverflowError, OSError):
+        return place_of(text)
+    except ValueError:
         return None

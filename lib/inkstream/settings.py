@@ -164,6 +164,7 @@ class GatewaySettings(Section):
     uploads_per_minute: int = Field(6_000, ge=0)
     uploads_per_second: int = Field(0, ge=0)
     max_files: int = Field(20, ge=1, le=1_000)
+    body_seconds: int = Field(120, ge=1)
     fetch_private: bool = False
     cors_origins: str = ""
 

@@ -117,6 +117,13 @@ def test_an_idempotency_key_gives_the_same_id_and_answer(client: httpx.Client) -
 
 
 @pytest.mark.services
+def test_long_idempotency_keys_that_differ_at_their_end_are_two(client: httpx.Client) -> None:
+    keys = [{"Idempotency-Key": "k" * 300 + end} for end in "ab"]
+    sent = [client.post("/api/images?wait=0", content=SEVEN, headers=PNG | key).json()["id"] for key in keys]
+    assert len(set(sent)) == 2
+
+
+@pytest.mark.services
 def test_the_same_bytes_are_one_upload_when_asked(client: httpx.Client) -> None:
     params = {**WAIT, "same_bytes": "true"}
     first, second = (client.post("/api/images", params=params, content=PHOTO, headers=JPEG).json() for _ in range(2))
@@ -220,6 +227,14 @@ def test_headers_keep_a_browser_safe_and_other_sites_out(client: httpx.Client) -
     assert (
         "access-control-allow-origin" not in client.get("/healthz", headers={"Origin": "https://evil.example"}).headers
     )
+
+
+@pytest.mark.services
+def test_an_address_that_leads_nowhere_is_a_page_for_people(client: httpx.Client) -> None:
+    page = client.get("/now<b>here", headers={"Accept": "text/html"})
+    assert page.status_code == 404
+    assert "Nothing lies at /now&lt;b&gt;here." in page.text
+    assert client.get("/nowhere").json() == {"detail": "Not Found"}
 
 
 @pytest.mark.services

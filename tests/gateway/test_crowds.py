@@ -99,6 +99,27 @@ def test_those_who_send_a_byte_now_and_then_stop_nobody(address: str) -> None:
     assert asyncio.run(crawl_and_hurry()).status_code == HTTPStatus.ACCEPTED
 
 
+def test_a_body_that_never_ends_is_ended_and_told_why(prepared: Settings) -> None:
+    async def crawl(address: str) -> tuple[bytes, httpx.Response]:
+        reader, writer = await asyncio.open_connection(*host_and_port(address))
+        head = b"POST /api/images HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\nContent-Length: 20000\r\n\r\n"
+        writer.write(head)
+        told = asyncio.create_task(reader.read())  # to the end of the connection
+        for step in range(200):
+            writer.write(SEVEN[step : step + 1])
+            if (await asyncio.wait([told], timeout=0.1))[0]:
+                break
+        writer.close()
+        async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+            return await told, await client.post("/api/images?wait=0", files={"file": SEVEN})
+
+    with gateway(prepared, body_seconds=1) as address:
+        told, answer = asyncio.run(crawl(address))
+    assert told.startswith(b"HTTP/1.1 408 ")
+    assert b"did not arrive within 1 seconds" in told
+    assert answer.status_code == HTTPStatus.ACCEPTED
+
+
 def test_those_who_come_and_go_at_once_leave_nothing_behind(address: str) -> None:
     async def come_and_go() -> tuple[int, httpx.Response]:
         head = (

@@ -67,6 +67,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         400: "the body is broken",
         401: "a token is needed",
         403: "the token's role does not suffice",
+        408: "the body took too long to arrive",
         413: "too many bytes or pixels",
         415: "no picture of a kind that is read",
         422: "a value is wrong, or there is no picture",
@@ -115,7 +116,7 @@ def _uploading(router: APIRouter, door: Door) -> None:
     async def _received(request: Request, wait: float, same_bytes: bool) -> list[Answered | Waiting]:
         sender = door.sender(request)
         uploads = await read_uploads(request, door.settings)
-        key = request.headers.get("idempotency-key", "")[:200]
+        key = request.headers.get("idempotency-key", "")
         return await door.reception.receive(uploads, sender, wait, key, same_bytes=same_bytes)
 
 

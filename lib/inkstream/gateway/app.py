@@ -64,7 +64,9 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
         )
     largest = settings.image.max_image_bytes * 4 // 3 * min(settings.gateway.max_files, 8) + FORM_BYTES
-    app.add_middleware(Protection, max_body_bytes=largest, allowed_origins=origins)
+    app.add_middleware(
+        Protection, max_body_bytes=largest, body_seconds=settings.gateway.body_seconds, allowed_origins=origins
+    )
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _health(app)
     return app
@@ -187,6 +189,9 @@ def _told(request: Request, status: int, sentence: str, headers: dict[str, str])
     if api:
         return JSONResponse({"detail": sentence}, status, headers)
     desk: Desk = request.app.state.desk
-    page = desk.message(request, HTTPStatus(status).phrase, sentence, status)
+    title = HTTPStatus(status).phrase
+    if status == HTTPStatus.NOT_FOUND and sentence == title:  # the framework's own, of an address that leads nowhere
+        title, sentence = "There is no such page", f"Nothing lies at {request.url.path}. Is the address mistyped?"
+    page = desk.message(request, title, sentence, status)
     page.headers.update(headers)
     return page

@@ -8,11 +8,13 @@ from datetime import datetime, timezone
 
 from cassandra.cluster import Session
 from fastapi import HTTPException, Request
+from starlette.concurrency import run_in_threadpool
 
 from inkstream.gateway.access import Access, Role
 from inkstream.gateway.reception import Reception, Sender
 from inkstream.records import encode_json, rfc3339
 from inkstream.settings import Settings
+from inkstream.store.pictures import read_picture
 
 SOURCE = "web"
 LABEL_CHARACTERS = 64
@@ -63,11 +65,24 @@ class Door:
         return Sender(f"address:{request.client.host if request.client else '-'}", SOURCE)
 
     async def correct(self, request: Request, image_id: str, label: str, by: str) -> None:
-        """A correction into images.corrected. Raises HTTPException, ServiceError."""
+        """A correction into images.corrected; a pupil corrects what they sent themselves.
+
+        Raises:
+            HTTPException: 401 or 403 the sender may not, 404 it is not the pupil's picture, 422 a value is wrong.
+            ServiceError: Kafka does not take it, or for a pupil Cassandra does not say whose picture it is.
+        """
         self.require(request, "upload")
         if not 1 <= len(label) <= LABEL_CHARACTERS or not label.isprintable():
             raise HTTPException(422, f"A label has 1 to {LABEL_CHARACTERS} printable characters, such as 4.")
         if not 1 <= len(image_id) <= 300:
             raise HTTPException(422, "That is no picture's id.")
+        if not self.access.may(request, "upload") and not await run_in_threadpool(self._is_own, request, image_id):
+            raise HTTPException(404, f"There is no picture {image_id[:128]!r} of yours.")
         value = encode_json({"id": image_id, "label": label, "by": by, "at": rfc3339(datetime.now(timezone.utc))})
         await self.reception.uploads.send(self.settings.kafka.corrected, image_id, value)
+
+    def _is_own(self, request: Request, image_id: str) -> bool:
+        """Whether a pupil sent the picture."""
+        guest = self.guest(request)
+        picture = read_picture(self.session(), image_id, self.model_version())
+        return guest is not None and picture is not None and picture.source == guest.source

@@ -218,6 +218,12 @@ def test_a_pupil_sees_nobody_else_s_pictures(browse: Browse, house: House) -> No
             assert pupil.get(address).status_code == 404
         for address in (f"/api/images/{other}", f"/api/images/{other}/picture", f"/api/images/{other}/prepared"):
             assert pupil.get(address).status_code in (401, 403), address
+        for sent in ({"json": {"label": 4}}, {"data": {"label": "4"}}):
+            address = f"/images/{other}/correction"
+            assert pupil.post(f"/api{address}" if "json" in sent else address, **sent).status_code == 404
+        own = pupil.post("/api/images?wait=60", files={"file": _sample("alpha_04_2.png").read_bytes()}).json()["id"]
+        assert pupil.post(f"/api/images/{own}/correction", json={"label": 2}).status_code == 202
+    assert other not in house.corrections()
 
 
 def test_a_form_of_another_site_corrects_nothing(house: House) -> None:

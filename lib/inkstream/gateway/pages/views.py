@@ -17,6 +17,7 @@ from inkstream.gateway.pages.desk import Desk, PageRoute, html, is_own_form
 from inkstream.gateway.pages.reference import read_routes
 from inkstream.gateway.pages.shown import Shown, show_picture, show_result, show_waiting
 from inkstream.gateway.pages.thumbnails import enlarge, thumbnail
+from inkstream.gateway.pages.training import training_views
 from inkstream.gateway.pages.words import DIGITS
 from inkstream.records import OUTCOMES
 from inkstream.store.pictures import StoredPicture, read_bytes, read_corrections, read_picture
@@ -30,6 +31,7 @@ def build_pages(desk: Desk) -> APIRouter:
     """The HTML views; the API's own routes are elsewhere. Static files are mounted by the app from desk.STATIC."""
     router = APIRouter(include_in_schema=False, route_class=PageRoute)
     router.include_router(classroom_views(desk))
+    router.include_router(training_views(desk))
     _front(router, desk)
     _pictures(router, desk)
     _overview(router, desk)

@@ -5,7 +5,7 @@ import { tellTimes } from "./times.js";
 
 const PAUSE_MS = 1000;
 
-/** Gives a function that asks for a refresh. */
+/** Gives a function that asks for a refresh; without `events` only that does. */
 export function keepFresh(element, events = "/api/events") {
   const address = element.dataset.live;
   if (!address) return;
@@ -26,11 +26,13 @@ export function keepFresh(element, events = "/api/events") {
       if (due) refresh();
     }, PAUSE_MS);
   };
-  const source = new EventSource(events);
-  source.addEventListener("message", refresh);
-  source.addEventListener("answer", refresh);
   document.addEventListener("visibilitychange", () => !document.hidden && due && refresh());
-  addEventListener("pagehide", () => source.close());
+  if (events) {
+    const source = new EventSource(events);
+    source.addEventListener("message", refresh);
+    source.addEventListener("answer", refresh);
+    addEventListener("pagehide", () => source.close());
+  }
   return refresh;
 }
 

@@ -19,7 +19,7 @@ from inkstream.store.kafka_client import kafka_client_options
 from inkstream.store.session import open_session
 
 CHROMIUM = shutil.which("chromium")
-PATIENCE_MS = 90_000  # for the first answer, which waits for Spark's first micro-batch
+PATIENCE_MS = 180_000  # for the first answer, which waits for Spark's first micro-batch
 TEACHER = "a-token-for-teachers"
 
 

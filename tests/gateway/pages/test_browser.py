@@ -88,6 +88,31 @@ def test_a_file_is_read_and_sent_again_is_shown_as_such(browse: Browse) -> None:
     assert page.locator("#answers .answer").first.get_attribute("data-id") == first.get_attribute("data-id")
 
 
+def test_several_files_a_drop_and_a_paste_are_read_too(browse: Browse) -> None:
+    page = browse()
+    page.goto("/")
+    page.set_input_files("#file", [_sample("scan_01_9.png"), _sample("stylus_01_4.png")])
+    page.locator("#answers > li:nth-child(2)").wait_for()
+    assert {each.inner_text() for each in page.locator("#answers .digit").all()} == {"4", "9"}
+    page.evaluate(
+        """async (kinds) => {
+            for (const [n, kind] of kinds.entries()) {
+                const sheet = new OffscreenCanvas(280, 280), pen = sheet.getContext("2d");
+                pen.fillStyle = "#fff"; pen.fillRect(0, 0, 280, 280);
+                pen.fillStyle = "#111"; pen.fillRect(130 + 8 * n, 50, 22, 180);
+                const data = new DataTransfer();
+                data.items.add(new File([await sheet.convertToBlob()], `${kind}.png`, {type: "image/png"}));
+                const options = {bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data};
+                const event = kind === "drop" ? new DragEvent(kind, options) : new ClipboardEvent(kind, options);
+                document.body.dispatchEvent(event);
+            }
+        }""",
+        ["drop", "paste"],
+    )
+    for name in ("drop.png", "paste.png"):
+        page.locator("#answers .answer", has_text=name).locator("h2").wait_for()
+
+
 def test_a_rejected_picture_gets_words_and_something_to_do(browse: Browse) -> None:
     page = browse()
     page.goto("/")
@@ -126,6 +151,24 @@ def test_a_stored_correction_is_shown_with_the_answer_and_in_the_gallery(browse:
     assert page.locator(f'a.tile[href="/images/{image_id}"] .who').inner_text() == "corrected: a 7"
 
 
+def test_no_page_has_a_serious_finding_of_axe(browse: Browse) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browse()
+    page.goto("/")
+    image_id = _read(page, "photo_02_6.jpg").get_attribute("data-id")
+    found = []
+    for address in ("", "/gallery", "/dashboard", f"/images/{image_id}", "/classes", "/class/3b", "/train", "/docs"):
+        if address:
+            page.goto(address)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            violations = Axe().run(page).response["violations"]
+            serious = [each for each in violations if each["impact"] in ("serious", "critical")]
+            found += [(address, scheme, each["id"], each["nodes"][0]["html"]) for each in serious]
+    assert found == []
+
+
 def test_a_phone_never_scrolls_sideways(browse: Browse) -> None:
     page = browse(**PHONE)
     page.goto("/")
@@ -154,6 +197,41 @@ def test_without_a_script_the_plain_form_works(browse: Browse, house: House) -> 
     page.get_by_role("button", name="Yes, a 1").click()
     page.wait_for_load_state()
     assert house.corrections()[page.locator(".answer").get_attribute("data-id")] == "1"
+
+
+def _tab_to(page: Any, what: str) -> None:
+    """Press Tab until a part is focused that the script calls true."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"(() => {{ const part = document.activeElement; return {what}; }})()"):
+            return
+    raise AssertionError(f"no Tab leads to where {what}")
+
+
+def test_the_keyboard_alone_is_enough(browse: Browse, house: House) -> None:
+    page = browse()
+    page.goto("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    _tab_to(page, "part.id === 'file'")  # past the navigation
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(_sample("stylus_03_6.png"))
+    page.locator("#answers h2").wait_for()
+    _tab_to(page, "part.value === '4'")
+    page.keyboard.press("Enter")
+    page.locator("#said", has_text="it is a 4").wait_for(state="attached")
+    assert house.corrections()[page.locator("#answers .answer").get_attribute("data-id")] == "4"
+
+
+def test_after_a_stroke_enter_reads_it_wherever_the_focus_was(browse: Browse) -> None:
+    page = browse()
+    page.goto("/")
+    page.focus(".mark")
+    _draw(page, THREE)
+    with page.expect_request("**/api/images?*"):
+        page.keyboard.press("Enter")
 
 
 def test_an_open_gallery_shows_new_answers_by_itself_and_filters(browse: Browse) -> None:
@@ -200,7 +278,7 @@ def test_a_pupil_sees_nobody_else_s_pictures(browse: Browse, house: House) -> No
     other = _read(page, "alpha_04_2.png").get_attribute("data-id")
     page.goto("/class/4a")
     link = page.locator("a.address").get_attribute("href")
-    with httpx.Client(base_url=house.address, follow_redirects=True) as pupil:
+    with httpx.Client(base_url=house.address, follow_redirects=True, timeout=90) as pupil:
         assert pupil.get("/").status_code == 401
         assert pupil.get(link + "0").status_code == 403
         assert pupil.get(link).status_code == 200

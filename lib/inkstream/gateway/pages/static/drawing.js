@@ -49,6 +49,7 @@ export class Drawing {
   #begin(event) {
     if (this.#pointer !== null || event.button > 0) return; // a second finger, or another mouse button
     event.preventDefault();
+    document.activeElement?.blur(); // which preventDefault() keeps: Enter would follow a link instead of reading
     this.#pointer = event.pointerId;
     this.#canvas.setPointerCapture(event.pointerId);
     this.#strokes.push([this.#place(event)]);

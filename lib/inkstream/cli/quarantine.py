@@ -14,11 +14,13 @@ from inkstream.errors import FoundError, SettingError
 
 if TYPE_CHECKING:
     from cassandra.cluster import Session
+    from rich.table import Table
 
     from inkstream.settings import Settings
     from inkstream.store.quarantine import Quarantined
 
 COLUMNS = ("image_id", "filename", "uploaded_at", "reason_code", "reason")
+TABLE_COLUMNS = 130  # a narrower terminal would break the names letter by letter
 PREVIEW = 36  # columns of the picture in the terminal
 
 Reason = Annotated[str | None, typer.Option(help="Only of this reason code.", show_default="all", metavar="CODE")]
@@ -184,29 +186,50 @@ def _row(picture: Quarantined) -> dict[str, Any]:
 
 
 def _show_list(first: list[Quarantined], counts: Counter[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    from inkstream.cli.rows import printable
+    from inkstream.cli.rows import open_console
     from inkstream.records import REASON_CODES
 
-    console = Console(highlight=False)
-    pictures = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        pictures.add_column(column, overflow="fold", no_wrap=column == "reason_code")
-    for picture in first:
-        pictures.add_row(*(Text(printable(str(value or ""))) for value in _row(picture).values()))
-    summary = Table("reason code", "pictures", "meaning", box=None, pad_edge=False)
-    for code, count in counts.most_common():
-        summary.add_row(code, f"{count:,}", REASON_CODES.get(code, ""))
-    if first:
-        console.print(pictures)
+    console = open_console()
+    rows = [_printable_row(picture) for picture in first]
+    if console.width < TABLE_COLUMNS:
+        for row in rows:
+            console.print(_item(row), markup=False, soft_wrap=True)
+    elif rows:
+        console.print(_table(rows))
+    if rows:
         console.print()
+        summary = Table("reason code", "pictures", "meaning", box=None, pad_edge=False)
+        for code, count in counts.most_common():
+            summary.add_row(code, f"{count:,}", REASON_CODES.get(code, ""))
         console.print(summary)
     more = sum(counts.values())
     said = f"; the newest {len(first):,} are shown, --csv FILE writes all" if more > len(first) else ""
     console.print(f"{more:,} pictures in quarantine{said}")
+
+
+def _printable_row(picture: Quarantined) -> dict[str, str]:
+    from inkstream.cli.rows import printable
+
+    return {name: printable(str(value or "")) for name, value in _row(picture).items()}
+
+
+def _item(row: dict[str, str]) -> str:
+    """Three lines of a picture: what a narrow terminal shows in the place of a table's row."""
+    return f"{row['image_id']}  {row['uploaded_at']}\n  {row['filename']}\n  {row['reason_code']}: {row['reason']}"
+
+
+def _table(rows: list[dict[str, str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    pictures = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        pictures.add_column(column, overflow="fold", no_wrap=column not in ("filename", "reason"))
+    for row in rows:
+        pictures.add_row(*map(Text, row.values()))
+    return pictures
 
 
 def _suffix(filename: str | None) -> str:

@@ -8,9 +8,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from inkstream.errors import SettingError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 TABLE_ROWS = 200  # a longer table is not read by anybody: the rest is counted
 TERMINAL = "-"
@@ -107,13 +110,10 @@ class _TableRows:
             self._rows.append(row)
 
     def show(self) -> None:
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = FILE_WIDTH
+        console = open_console()
         table = Table(box=None, pad_edge=False)
         for column in self._columns:
             table.add_column(column, overflow="fold", no_wrap=column not in FOLDED)
@@ -132,6 +132,16 @@ class _TableRows:
         counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(self._outcomes.items()))
         pictures = "1 picture" if self._count == 1 else f"{self._count:,} pictures"
         console.print(pictures + (f": {counts}" if counts else ""))
+
+
+def open_console() -> Console:
+    """The terminal, as wide as it is; else a wide page, as what goes into a file or a pipe."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
+    return console
 
 
 def _cell(value: Any) -> str:

@@ -64,28 +64,24 @@ def down() -> None:
 def status() -> None:
     """Show the embedded services; ends with 0 where all of them run, else with 1."""
     from rich.console import Console
-    from rich.table import Column, Table
 
     from inkstream.local.services import external_cassandra, external_kafka, known_services
     from inkstream.settings import load_settings
 
     settings = load_settings()
-    table = Table("service", "state", "pid", Column("address", no_wrap=True))
-    for path in ("data", "log"):
-        table.add_column(path, overflow="fold")
+    console = Console(highlight=False, soft_wrap=True)
     services = known_services(settings)
     for service in services:
-        address = service.endpoint if service.is_running() else ""
-        pid, data, log_file = service.pid or "", _short(service.data_folder), _short(service.log_file)
-        table.add_row(service.name, service.state, str(pid), address, data, log_file)
+        running = f"{service.endpoint}  pid {service.pid}" if service.is_running() else ""
+        console.print(f"{service.name:<10} {service.state:<9} {running}".rstrip(), markup=False)
+        console.print(f"{'':<10} data {_short(service.data_folder)}, log {_short(service.log_file)}", markup=False)
     for name, address in (("kafka", external_kafka(settings)), ("cassandra", external_cassandra(settings))):
         if address:
-            table.add_row(name, "elsewhere", "", address, "", "")
-    Console().print(table)
+            console.print(f"{name:<10} elsewhere {address}", markup=False)
     if not all(service.is_running() for service in services):
         raise typer.Exit(1)
 
 
 def _short(path: Path) -> str:
-    """The path as seen from here where it lies below, so that the table fits."""
+    """The path as seen from here where it lies below, so that the line fits."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
 from inkstream.cli import (
+    bench,
     chaos,
     cluster,
     demo,
@@ -66,6 +67,7 @@ for commands in (
     forget,
     doctor,
     chaos,
+    bench,
     develop,
 ):
     commands.register(app)

@@ -1,0 +1,72 @@
+"""An outcome in; a table on the terminal, a chart in a file, out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.figures import OURS, Case, Outcome
+
+CHART_DPI = 110
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    """A table for each case: medians, and how many times better ours is."""
+    for case in outcome.cases:
+        console.print(_table(outcome.name, case))
+        for note in case.notes:
+            console.print(f"  {note}", markup=False)
+    if outcome.left_out:
+        console.print(f"{outcome.name}: left out here: {'; '.join(outcome.left_out)}", markup=False)
+
+
+def _table(name: str, case: Case) -> Table:
+    keys = list(dict.fromkeys(key for contender in case.rounds for key in case.medians(contender)))
+    table = Table(title=f"{name}: {case.name}", title_justify="left")
+    table.add_column("")
+    table.add_column("rounds", justify="right")
+    for key in keys:
+        table.add_column(key.replace("_", " "), justify="right")
+    table.add_column("InkStream is better by", justify="right")
+    for contender, rounds in case.rounds.items():
+        medians = case.medians(contender)
+        ratio = None if contender == OURS else case.ratio(contender)
+        better = "" if ratio is None else f"{ratio:.2f} x"
+        table.add_row(contender, str(len(rounds)), *(_number(medians.get(key)) for key in keys), better)
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def draw(outcomes: Sequence[Outcome], file: Path) -> None:
+    """Bars for each case, as a PNG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib.figure import Figure
+
+    cases = [(outcome.name, case) for outcome in outcomes for case in outcome.cases]
+    if not cases:
+        return
+    figure = Figure(figsize=(9, 0.6 + 0.35 * sum(len(case.rounds) + 2 for _, case in cases)), layout="constrained")
+    heights = [len(case.rounds) + 1 for _, case in cases]
+    axes = figure.subplots(len(cases), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    for axis, (name, case) in zip(axes, cases, strict=True):
+        contenders = list(case.rounds)
+        values = [case.medians(contender).get(case.figure, 0.0) for contender in contenders]
+        colours = ["#0f766e" if contender == OURS else "#94a3b8" for contender in contenders]
+        bars = axis.barh(contenders, values, color=colours)
+        axis.bar_label(bars, labels=[_number(value) for value in values], padding=3)
+        axis.invert_yaxis()
+        axis.margins(x=0.15)
+        better = "more is better" if case.more else "less is better"
+        axis.set_title(f"{name}: {case.name}, {case.figure.replace('_', ' ')} ({better})", loc="left", fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, dpi=CHART_DPI)

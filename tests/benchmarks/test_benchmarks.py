@@ -1,0 +1,108 @@
+"""The benchmarks' bookkeeping against known numbers, and one tiny drain on real services."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import BENCHMARKS
+from benchmarks.contenders import plain
+from benchmarks.drain import drain_once
+from benchmarks.figures import (
+    OURS,
+    Case,
+    Incomplete,
+    Outcome,
+    check_complete,
+    comparable,
+    percentiles,
+    report_of,
+    warm_rate,
+)
+from benchmarks.options import pictures_of
+from benchmarks.place import Place
+from benchmarks.showing import draw
+from inkstream.cli.bench import NAMES
+from inkstream.local.services import RunningServices
+from inkstream.settings import Settings
+from inkstream.store.session import open_session
+
+RATES = Case(
+    "a drain",
+    "warm_per_s",
+    True,
+    {
+        OURS: [{"warm_per_s": 900.0}, {"warm_per_s": 300.0}, {"warm_per_s": 800.0}],
+        "other": [{"warm_per_s": 300.0}, {"warm_per_s": 150.0}, {"warm_per_s": 200.0}],
+    },
+)
+
+
+def test_a_ratio_is_the_median_of_those_within_a_round() -> None:
+    assert RATES.medians(OURS) == {"warm_per_s": 800.0}
+    assert RATES.ratio("other") == 3.0  # of 3, 2 and 4; that of the medians would be 4
+
+
+def test_of_a_time_the_smaller_one_is_better() -> None:
+    times = Case("a latency", "p50_s", False, {OURS: [{"p50_s": 0.2}], "other": [{"p50_s": 0.5}]})
+    assert times.ratio("other") == 2.5
+
+
+def test_percentiles_are_values_that_occurred() -> None:
+    assert percentiles([float(n) for n in range(100, 0, -1)]) == {"p50": 50.0, "p90": 90.0, "p99": 99.0, "max": 100.0}
+    assert set(percentiles([7.0]).values()) == {7.0}
+
+
+def test_the_warm_rate_begins_when_the_warm_up_is_answered() -> None:
+    cold = [1000.0 * n for n in range(100)]  # 100 in 99 s
+    warm = [99_000.0 + 10 * n for n in range(1, 202)]  # 201 in 2.01 s; one of them is the slack
+    assert round(warm_rate([*warm, *cold], 100), 3) == round(200 / 2.01, 3)
+
+
+def test_a_run_that_lost_a_row_has_failed() -> None:
+    ids = {"a", "b", "c"}
+    check_complete(ids, {"images": ["c", "b", "a", "a"]})  # an answer may come twice
+    with pytest.raises(Incomplete, match="images lacks 1 of 3 uploads, b for one"):
+        check_complete(ids, {"images": ["a", "c", "c"]})
+    with pytest.raises(Incomplete, match="images has 1 ids that were not sent, x for one"):
+        check_complete(ids, {"images": ["a", "b", "c", "x"]})
+
+
+def test_a_plain_consumer_that_is_slow_makes_a_run_not_comparable() -> None:
+    assert comparable(850, 1000)
+    assert not comparable(849, 1000)
+
+
+def test_the_report_holds_every_round_with_its_medians_and_ratios(tmp_path: Path) -> None:
+    outcome = Outcome("drain", "how", [RATES], ["the rest"])
+    report = json.loads(json.dumps(report_of([outcome], {"quick": True})))
+    assert report["quick"] is True
+    [case] = report["benchmarks"]["drain"]["cases"]
+    assert case["contenders"]["other"] == {
+        "median": {"warm_per_s": 200.0},
+        "ours_is_better_by": 3.0,
+        "rounds": [{"warm_per_s": 300.0}, {"warm_per_s": 150.0}, {"warm_per_s": 200.0}],
+    }
+    assert case["contenders"][OURS]["ours_is_better_by"] is None
+    draw([outcome], tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_names_the_benchmarks_that_there_are() -> None:
+    assert tuple(BENCHMARKS) == NAMES
+
+
+@pytest.mark.services
+def test_a_plain_consumer_drains_every_upload_into_every_table(
+    embedded: RunningServices, settings: Settings, tmp_path: Path
+) -> None:
+    place = Place(embedded, settings, tmp_path, pictures_of(None)).named(settings.cassandra.keyspace)
+    expected = place.fill(50)
+    figures = drain_once(place, plain(1), expected, 10)
+    assert figures["warm_per_s"] > 0
+    with open_session(place.settings.cassandra) as session:
+        session.execute("DELETE FROM predictions WHERE image_id = %s", [min(expected)])
+    with pytest.raises(Incomplete, match=f"predictions lacks 1 of 50 uploads, {min(expected)} for one"):
+        place.check(expected, list(expected))

@@ -21,6 +21,7 @@ from benchmarks.figures import (
     report_of,
     warm_rate,
 )
+from benchmarks.latency import BATCH
 from benchmarks.options import pictures_of
 from benchmarks.place import Place
 from benchmarks.showing import draw
@@ -28,6 +29,8 @@ from inkstream.cli.bench import NAMES
 from inkstream.local.services import RunningServices
 from inkstream.settings import Settings
 from inkstream.store.session import open_session
+from inkstream.stream.progress import Progress
+from inkstream.stream.sink import BatchReport
 
 RATES = Case(
     "a drain",
@@ -59,6 +62,17 @@ def test_the_warm_rate_begins_when_the_warm_up_is_answered() -> None:
     cold = [1000.0 * n for n in range(100)]  # 100 in 99 s
     warm = [99_000.0 + 10 * n for n in range(1, 202)]  # 201 in 2.01 s; one of them is the slack
     assert round(warm_rate([*warm, *cold], 100), 3) == round(200 / 2.01, 3)
+
+
+def test_the_stages_are_read_from_the_streams_own_line(caplog: pytest.LogCaptureFixture) -> None:
+    report = BatchReport(3, rows=7, seconds={"batch": 0.5, "predict": 0.1, "find": 0.02, "tables": 0.2, "topics": 0.1})
+    with caplog.at_level("INFO", "inkstream.stream.progress"):
+        Progress(Settings.model_construct(), quiet=True).batch_done(report)
+    found = BATCH.search(caplog.text)
+    assert found is not None
+    assert found.groupdict() == {
+        "rows": "7", "batch": "0.50", "predict": "0.10", "find": "0.02", "tables": "0.20", "topics": "0.10",
+    }  # fmt: skip
 
 
 def test_a_run_that_lost_a_row_has_failed() -> None:

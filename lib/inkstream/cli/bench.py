@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-NAMES = ("drain", "photos")
+NAMES = ("drain", "latency", "photos")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command(
         epilog="Examples: `./submit.sh bench --quick` in a few minutes; "
-        "`./submit.sh bench drain --mnist mnist/`; `./submit.sh bench photos --rounds 5 --json photos.json`."
+        "`./submit.sh bench drain --mnist mnist/`; `./submit.sh bench latency --rounds 5 --json latency.json`."
     )(bench)
 
 

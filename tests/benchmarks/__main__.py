@@ -40,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped on the way out
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 160)  # a table's columns stay readable where it is no terminal
     started = time.monotonic()
 
     def tell(line: str) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, timezone
 
 from cassandra.cluster import Session
 from pyspark.sql import SparkSession
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from inkstream.dataset.showing import shown
 from inkstream.model.bundle import check_golden
 from inkstream.model.reading import Reader
 from inkstream.model.shelf import Shelf
@@ -38,38 +35,13 @@ def run(spark: SparkSession, settings: Settings, session: Session, version: str,
     console = Console(stderr=True, highlight=False)
     console.print(f"{count:,} pictures to answer with version {version[:12]}")
     if count:
-        with _tasks_shown(spark, console):
+        with shown(spark, console, "answering"):
             rescore.predict(to_do)
     to_do.unpersist()
     days = rescore.fill_days()
     for day in sorted(days):
         session.execute("INSERT INTO changed_days (day, changed_at) VALUES (%s, %s)", (day, datetime.now(timezone.utc)))
     return compare_with_before(session, days, version, version_in_use(session, settings))
-
-
-@contextmanager
-def _tasks_shown(spark: SparkSession, console: Console) -> Iterator[None]:
-    """Inside, a bar over the tasks of Spark's stages: each is a token range."""
-    done = threading.Event()
-    tracker = spark.sparkContext.statusTracker()
-    columns = (TextColumn("answering"), BarColumn(), TextColumn("{task.completed}/{task.total} ranges"))
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        bar = progress.add_task("answering", total=None)
-
-        def watch() -> None:
-            while not done.wait(0.5):
-                stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
-                shown = max((stage for stage in stages if stage), key=lambda stage: stage.stageId, default=None)
-                if shown:
-                    progress.update(bar, completed=shown.numCompletedTasks, total=shown.numTasks)
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
 
 
 def main(argv: list[str] | None = None) -> int:

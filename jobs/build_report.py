@@ -48,7 +48,7 @@ def run(spark: SparkSession, settings: Settings, session: Session, arguments: ar
     if not arguments.no_page:
         figures = read_figures(spark, arguments.start, arguments.until)
         folder = Path(arguments.out or settings.local.path / "report")
-        page = write_report(folder, figures, read_profile(settings), session, settings)
+        page = write_report(folder, figures, read_profile(settings, version), session, settings)
         store_summaries(session, figures["days"])
         sys.stdout.write(f"The report of {figures.pictures:,} pictures is {page}\n")
     return loaded

@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from inkstream.errors import SettingError
-from inkstream.model.bundle import Bundle, load_bundle, shipped_bundle
+from inkstream.model.bundle import Bundle
+from inkstream.model.shelf import Shelf
 from inkstream.report.cluster_page import cluster_table, write_cluster_page
 from inkstream.report.clustering import Found, cluster_pictures, facts_of
 from inkstream.report.clusters import load_clusters, save_clusters
@@ -22,6 +23,8 @@ from inkstream.report.profiles import find_kinds, profile_sources, stored_answer
 from inkstream.report.running import exit_status_of
 from inkstream.settings import Settings, home, load_settings
 from inkstream.spark import build_session
+from inkstream.store.registry import version_in_use
+from inkstream.store.session import open_session
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = load_settings()
         name = "inkstream-cluster"
         spark = build_session(settings, name, cassandra=not arguments.data)
-        bundle = load_bundle(settings.model.bundle or shipped_bundle())
+        bundle = _bundle_in_use(settings, stored=not arguments.data)
         found = run(spark, settings, bundle, arguments, Console(stderr=True, highlight=False))
         if arguments.json:
             sys.stdout.write(json.dumps(facts_of(found), allow_nan=False) + "\n")
@@ -81,6 +84,15 @@ def run(
     console.print(cluster_table(found))
     console.print(f"The pictures are in {page}; each picture's cluster in {out / 'assignments'}", soft_wrap=True)
     return found
+
+
+def _bundle_in_use(settings: Settings, *, stored: bool) -> Bundle:
+    """The model that answers at present, as the registry says; for files, which need no Cassandra, the default."""
+    shelf = Shelf(settings)
+    if not stored:
+        return shelf.default
+    with open_session(settings.cassandra) as session:
+        return shelf.load(version_in_use(session, settings))
 
 
 def _parser() -> argparse.ArgumentParser:

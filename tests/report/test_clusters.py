@@ -13,13 +13,14 @@ import pytest
 from jobs.cluster_images import _parser, run
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
+from sklearn.metrics import silhouette_score
 
 from inkstream.errors import FoundError, SettingError
 from inkstream.model.bundle import Bundle, load_bundle, shipped_bundle
 from inkstream.model.embedding import Embedder
 from inkstream.report.cluster_views import majorities, nearest_centres
 from inkstream.report.clustering import Found, cluster_pictures, facts_of
-from inkstream.report.clusters import Candidate, choose_k, load_clusters, purity
+from inkstream.report.clusters import Candidate, choose_k, load_clusters, purity, silhouette
 from inkstream.report.vectors import PICTURES_DDL, fit_projection
 from inkstream.settings import load_settings
 
@@ -160,6 +161,15 @@ def test_a_folder_without_pictures_is_refused(spark: SparkSession, bundle: Bundl
 def test_the_number_of_clusters_is_that_of_the_best_silhouette() -> None:
     assert choose_k([Candidate(2, 9.0, 0.2), Candidate(3, 5.0, 0.6), Candidate(4, 4.0, 0.5)]) == 3
     assert choose_k([Candidate(2, 9.0, 0.5), Candidate(3, 5.0, 0.5)]) == 2
+
+
+def test_the_silhouette_is_that_of_all_pairs() -> None:
+    rng = np.random.default_rng(5)
+    points = np.concatenate([rng.normal(centre, 1.0, (count, 3)) for centre, count in ((0, 40), (3, 25), (9, 1))])
+    clusters = np.repeat([0, 4, 2], [40, 25, 1])
+    expected = silhouette_score(points, clusters, metric="sqeuclidean")
+    assert silhouette(points.astype(np.float32), clusters) == pytest.approx(expected, abs=1e-6)
+    assert silhouette(points.astype(np.float32), np.zeros(66, int)) == 0.0
 
 
 def test_purity_counts_the_labelled_alone() -> None:

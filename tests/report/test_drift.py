@@ -46,3 +46,4 @@ def test_no_answers_are_no_drift() -> None:
 def test_lighter_strokes_are_called_lighter() -> None:
     assert ink_sentence([0, 10, 0, 0], [10, 0, 0, 0]) == "The strokes are lighter (-67% of ink)."
     assert "darker" in ink_sentence([10, 0, 0, 0], [0, 10, 0, 0])
+    assert "as much ink" in ink_sentence([0, 10, 0, 10, 0], [10, 0, 0, 0, 10])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import numpy as np
 import orjson
 import pandas as pd
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from inkstream.report.figures import BINS, CALIBRATION_BINS, Figures, expected_calibration_error, read_figures
-from inkstream.report.generator import VERSION
-from inkstream.report.page import drifts_of, summaries_of, write_report
+from inkstream.model.bundle import load_bundle, shipped_bundle
+from inkstream.report.counting import BINS, choose_examples, count_facts
+from inkstream.report.facts import facts_of
+from inkstream.report.figures import CALIBRATION_BINS, Figures, expected_calibration_error, figures_of, read_figures
+from inkstream.report.generator import VERSION, generate_rows
+from inkstream.report.page import drifts_of, render_page, summaries_of, write_report
 from inkstream.report.reference import read_profile
 from inkstream.settings import Settings, load_settings
 
@@ -110,7 +114,9 @@ def test_models_stages_and_mistakes_are_those_of_the_rows(built: tuple[Figures, 
 
 def test_the_page_stands_alone_and_says_every_figure(built: tuple[Figures, pd.DataFrame], tmp_path: Path) -> None:
     figures, _ = built
-    page = write_report(tmp_path, figures, read_profile(load_settings()), None, load_settings()).read_text()
+    page = write_report(
+        tmp_path, figures, read_profile(load_settings(), load_bundle(shipped_bundle()).version), None, load_settings()
+    ).read_text()
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)
     assert page.count('role="img"') == 6
     assert all(label for label in re.findall(r'aria-label="([^"]*)"', page))
@@ -124,15 +130,15 @@ def test_the_page_stands_alone_and_says_every_figure(built: tuple[Figures, pd.Da
 
 
 def test_a_page_of_no_pictures_says_what_to_do(built: tuple[Figures, pd.DataFrame]) -> None:
-    from inkstream.report.page import render_page
-
     figures, _ = built
     empty = Figures(None, None, {name: frame.head(0) for name, frame in figures.frames.items()})
     assert "./submit.sh send" in render_page(empty, None, None, load_settings())
 
 
-def test_a_shifted_mix_is_named_and_the_same_mix_is_not(built: tuple[Figures, pd.DataFrame]) -> None:
-    figures, rows = built
+def test_a_shifted_mix_is_named_and_the_same_mix_is_not(
+    built: tuple[Figures, pd.DataFrame], generated: tuple[SparkSession, pd.DataFrame]
+) -> None:
+    _, rows = built
     answered = pages(rows)[pages(rows).label.notna()]
     ink = np.minimum(np.floor(answered.ink_share.astype(float) * 2 * BINS), BINS - 1).astype(int)
     sure = np.minimum(np.floor(answered.confidence.astype(float) * BINS), BINS - 1).astype(int)
@@ -141,19 +147,32 @@ def test_a_shifted_mix_is_named_and_the_same_mix_is_not(built: tuple[Figures, pd
         "ink": np.bincount(ink, minlength=BINS).tolist(),
         "confidences": np.bincount(sure, minlength=BINS).tolist(),
     }
-    assert [drift.level for drift in drifts_of(figures, reference)] == ["none"] * 3
+    day = date(2026, 1, 30)
+    session, _ = generated
+    same = drifts_of(counted_figures(generate_rows(session, 800, day, seed=5)), reference)
+    assert [drift.level for drift in same] == ["none"] * 3
 
-    sevens = figures["labels"][figures["labels"].label == "7"]
-    lighter = figures["ink"].assign(bin=(figures["ink"].bin // 2)).groupby("bin", as_index=False).pictures.sum()
-    shifted = Figures(None, None, {**figures.frames, "labels": sevens, "ink": lighter})
+    sevens = [int(digit == 7) for digit in range(10)]
+    shifted = counted_figures(generate_rows(session, 800, day, seed=5, mix=sevens, ink=0.5))
     mix, strokes, confidence = drifts_of(shifted, reference)
     assert "the 7s went from" in mix.sentence
     assert "lighter" in strokes.sentence
     assert (mix.level, strokes.level, confidence.level) == ("much", "much", "none")
+    page = render_page(shifted, reference, None, load_settings())
+    assert mix.sentence in page
+    assert strokes.sentence in page
+
+
+def counted_figures(rows: DataFrame) -> Figures:
+    """The figures of rows as in predictions_by_day, without a warehouse between."""
+    no_corrections = rows.sparkSession.createDataFrame([], "image_id string, corrected string")
+    facts = facts_of(rows, no_corrections, VERSION, "UTC")
+    return figures_of(count_facts(facts), choose_examples(facts))
 
 
 def test_the_profile_that_ships_is_the_shipped_bundles() -> None:
-    profile = read_profile(Settings.model_construct())
-    assert profile is not None
+    profile = read_profile(Settings.model_construct(), load_bundle(shipped_bundle()).version)
+    assert profile is not None, "make it anew, as CONTRIBUTING.md says"
     assert len(profile["ink"]) == len(profile["confidences"]) == BINS
     assert sum(profile["labels"].values()) == sum(profile["ink"]) > 59_000
+    assert read_profile(Settings.model_construct(), "another") is None

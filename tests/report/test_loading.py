@@ -7,8 +7,10 @@ import pytest
 from pyspark.sql import functions as F
 from tests.report.conftest import Warehouse, own_settings
 
+from inkstream.report.figures import read_figures
 from inkstream.report.generator import VERSION, generate_rows, mark_days
 from inkstream.report.loading import load_days
+from inkstream.report.warehouse import TABLES
 from inkstream.store.forgotten import forget
 
 pytestmark = pytest.mark.services
@@ -18,6 +20,12 @@ FIRST = date(2026, 1, 30)
 
 def count(warehouse: Warehouse, table: str = "answers") -> int:
     return int(warehouse.frame(f"SELECT count(*) AS n FROM {table}").n[0])
+
+
+def tables(warehouse: Warehouse) -> dict[str, list[str]]:
+    """Every row of every table, but for when a day was loaded."""
+    names = [name for name in TABLES if name != "loaded_days"]
+    return {name: sorted(map(str, warehouse.spark.table(name).collect())) for name in names}
 
 
 def test_every_answer_is_a_fact_and_a_second_run_has_nothing_to_do(warehouse: Warehouse) -> None:
@@ -37,9 +45,11 @@ def test_every_answer_is_a_fact_and_a_second_run_has_nothing_to_do(warehouse: Wa
     assert set(found.truth_by.dropna()) == {"claim"}
 
     assert warehouse.load().days == []
+    before = tables(warehouse)
     again = warehouse.load(everything=True)
     assert again.facts == 300
-    assert warehouse.predictions().equals(found)
+    for name, rows_before in before.items():
+        assert rows_before == tables(warehouse)[name], name
 
 
 def test_only_the_day_that_changed_is_built_and_late_rows_are_merged(warehouse: Warehouse) -> None:
@@ -48,7 +58,7 @@ def test_only_the_day_that_changed_is_built_and_late_rows_are_merged(warehouse: 
     warehouse.store(generate_rows(warehouse.spark, 5, FIRST, seed=2))
     loaded = warehouse.load()
     assert [day.isoformat() for day in loaded.days] == ["2026-01-30"]
-    assert count(warehouse) == 205
+    assert count(warehouse) == read_figures(warehouse.spark).pictures == 205
     files = warehouse.frame("SELECT DISTINCT partition.day AS day FROM warehouse.inkstream.fact_prediction.files")
     assert len(files) == 2
 
@@ -61,6 +71,12 @@ def test_a_second_model_adds_answers_and_no_pictures(warehouse: Warehouse) -> No
     assert count(warehouse, "predictions") == 200
     assert count(warehouse) == 100
     assert set(warehouse.frame("SELECT model_version FROM answers").model_version) == {VERSION}
+    figures = read_figures(warehouse.spark)
+    assert figures.pictures == 100
+    assert dict(zip(figures["models"].model_version, figures["models"].answers, strict=True)) == {
+        VERSION: 100,
+        "better": 100,
+    }
 
     loaded = warehouse.load("better")  # promoted: the days with several versions are built again
     assert len(loaded.days) == 1
@@ -87,6 +103,10 @@ def test_a_correction_becomes_the_truth(warehouse: Warehouse) -> None:
     assert (row.truth, row.truth_by, row.is_right) == (wrong, "correction", False)
     others = after.image_id != picture.image_id
     assert after[others].equals(before[others])
+    figures = read_figures(warehouse.spark)
+    by = figures["accuracy"].set_index("truth_by")
+    assert (figures.pictures, by.pictures["correction"], by.right["correction"]) == (60, 1, 0)
+    assert picture.image_id in set(figures["mistakes"].image_id)
 
 
 def test_what_is_deleted_is_gone_after_the_next_run_and_time_travel_still_shows_it(warehouse: Warehouse) -> None:

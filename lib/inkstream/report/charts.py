@@ -16,7 +16,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from inkstream.report.figures import BINS, Figures
+from inkstream.report.counting import BINS
+from inkstream.report.figures import Figures
 
 # Told apart by people who see colours differently, too (Okabe and Ito), and by their lightness on grey paper.
 INK, GREEN, AMBER, RED, GREY = "#0072b2", "#009e73", "#e69f00", "#d55e00", "#8a8a8a"

@@ -89,7 +89,7 @@ def cluster_pictures(
         FoundError: there are fewer than two pictures, or fewer than clusters.
     """
     told("reading the pictures")
-    fitting = of_shape(pictures, bundle)
+    fitting = of_shape(pictures, bundle).persist()  # else counting, the axes and the vectors each read them anew
     if known is None:
         total = fitting.count()
         told(f"finding the principal axes of the embeddings of {total:,} pictures")
@@ -99,6 +99,7 @@ def cluster_pictures(
     vectors = with_vectors(spark, fitting, bundle, projection).persist()
     told("embedding every picture")
     total = vectors.count()
+    fitting.unpersist()
     if total < max(2, k or 2):
         raise FoundError(
             f"There are {total} pictures of {what}, too few for {k or 2} clusters; send more, or ask for fewer"
@@ -106,7 +107,7 @@ def cluster_pictures(
     elbow: list[Candidate] = []
     if known is None:
         told(f"trying {min(ks)} to {max(ks)} clusters on a sample")
-        elbow = find_elbow(vectors, ks, total)
+        elbow = find_elbow(vectors, "vector", ks, total)
         if not elbow:
             raise FoundError(f"The pictures of {what} are all alike to the model, so there is nothing to group")
         k = k or choose_k(elbow)

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from pyspark.ml.clustering import KMeans, KMeansModel
-from pyspark.ml.evaluation import ClusteringEvaluator
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame, SparkSession
 
@@ -19,7 +19,7 @@ from inkstream.errors import SettingError
 from inkstream.report.vectors import Projection
 
 TRIES = 6  # KMeans ends in a local optimum: one start in three merges two digits of MNIST, not all of six
-ELBOW_TRIES = 2
+ELBOW_TRIES = 4
 ELBOW_SAMPLE = 4_000
 MOST_STEPS = 20
 STILL = 0.02  # a step that moves no centre further is the last; the digits' centres are about 3 apart
@@ -54,32 +54,48 @@ def features(vectors: DataFrame) -> DataFrame:
     return vectors.select(array_to_vector("vector").alias("features"))
 
 
-def find_elbow(vectors: DataFrame, ks: Sequence[int], total: int) -> list[Candidate]:
-    """Cost and silhouette of a sample for each number of clusters, in their order."""
-    sample = features(vectors.sample(fraction=min(1.0, ELBOW_SAMPLE / max(1, total)), seed=2)).coalesce(1).persist()
-    try:
-        rows = sample.count()
-        return [candidate for candidate, _ in fit_candidates(sample, [k for k in ks if k < rows], ELBOW_TRIES)]
-    finally:
-        sample.unpersist()
+def find_elbow(vectors: DataFrame, column: str, ks: Sequence[int], total: int) -> list[Candidate]:
+    """Cost and silhouette of a sample of the column (arrays) for each number of clusters that it has points for.
+
+    The sample is small and every fit needs tens of passes over it, so it is fitted here: as Spark jobs those passes
+    took minutes.
+    """
+    share = min(1.0, ELBOW_SAMPLE / max(1, total))
+    rows = (vectors if share == 1.0 else vectors.sample(fraction=share, seed=2)).select(column).collect()
+    if not rows:
+        return []
+    points = np.array([row[0] for row in rows], np.float32)
+    different = len(np.unique(points, axis=0))
+    return [fit_candidate(points, k) for k in ks if k < len(points) and k <= different]
 
 
-def fit_candidates(frame: DataFrame, ks: Sequence[int], tries: int) -> list[tuple[Candidate, KMeansModel]]:
-    """The best of `tries` fits of the column `features` for each number of clusters, and how good it is."""
-    rows = frame.count()
-    # Spark 3.5 ends with an index error where there are more clusters than different points.
-    different = frame.select("features").distinct().count()
-    evaluator = ClusteringEvaluator()
+def fit_candidate(points: np.ndarray[Any, Any], k: int) -> Candidate:
+    """float32 (N, d) in; how good the best of ELBOW_TRIES fits (k-means++, Arthur and Vassilvitskii 2007) is, out."""
+    cv2.setRNGSeed(k)
+    until = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, MOST_STEPS, STILL / 10)
+    start = np.zeros((len(points), 1), np.int32)
+    cost, clusters, _ = cv2.kmeans(points, k, start, until, ELBOW_TRIES, cv2.KMEANS_PP_CENTERS)
+    return Candidate(k, cost / len(points), silhouette(points, clusters.ravel()))
 
-    def candidate(k: int) -> tuple[Candidate, KMeansModel]:
-        model = _best(frame, k, tries)
-        # A single cluster has no silhouette; KMeans finds fewer than asked for where points are alike.
-        several = sum(size > 0 for size in model.summary.clusterSizes) > 1
-        silhouette = float(evaluator.evaluate(model.transform(frame))) if several else 0.0
-        return Candidate(k, float(model.summary.trainingCost) / rows, silhouette), model
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(candidate, [k for k in ks if k <= different]))
+def silhouette(points: np.ndarray[Any, Any], clusters: np.ndarray[Any, Any]) -> float:
+    """float32 (N, d) and int (N,) in; the mean silhouette of squared distances out, -1..1; 0 for a single cluster.
+
+    The mean squared distance to a cluster follows from its size, mean and mean square, so no pair is looked at.
+    """
+    _, own, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        return 0.0
+    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    members = np.eye(len(sizes))[own]
+    squares = (centred**2).sum(axis=1)
+    away = squares[:, None] - 2 * centred @ (members.T @ centred / sizes[:, None]).T + members.T @ squares / sizes
+    rows = np.arange(len(points))
+    inside = away[rows, own] * sizes[own] / np.maximum(1, sizes[own] - 1)  # not counting the distance to itself
+    away[rows, own] = np.inf
+    outside = away.min(axis=1)
+    values = (outside - inside) / np.maximum(np.maximum(outside, inside), 1e-30)
+    return float(np.where(sizes[own] > 1, values, 0.0).mean())
 
 
 def choose_k(candidates: Sequence[Candidate]) -> int:
@@ -89,9 +105,10 @@ def choose_k(candidates: Sequence[Candidate]) -> int:
 
 def fit_clusters(vectors: DataFrame, k: int, projection: Projection) -> Clustering:
     """KMeans (k-means||, Bahmani et al. 2012) on all vectors: the best of several starts."""
-    trained = features(vectors).persist()
+    # Each step is a job: as many tasks as cores, however many token ranges the pictures came in.
+    trained = features(vectors).coalesce(vectors.sparkSession.sparkContext.defaultParallelism).persist()
     try:
-        model = _best(trained, k, TRIES)
+        model = best_fit(trained, k, TRIES)
     finally:
         trained.unpersist()
     return Clustering(_centres(model), projection, model)
@@ -142,8 +159,8 @@ def purity(counts: Mapping[tuple[int, str], int]) -> float:
     return sum(best.values()) / sum(labelled.values())
 
 
-def _best(frame: DataFrame, k: int, tries: int) -> KMeansModel:
-    """The fit with the lowest cost."""
+def best_fit(frame: DataFrame, k: int, tries: int) -> KMeansModel:
+    """The fit of the column `features` with the lowest cost."""
 
     def fit(seed: int) -> KMeansModel:
         return KMeans(k=k, seed=seed, maxIter=MOST_STEPS, initSteps=2, tol=STILL).fit(frame)

@@ -90,4 +90,7 @@ def ink_sentence(then: Sequence[int], now: Sequence[int]) -> str:
     """Whether the strokes are lighter or darker: the means of two histograms of the share of ink."""
     places = np.arange(len(then)) + 0.5
     before, after = (float((places * counts).sum() / max(1, np.sum(counts))) for counts in (then, now))
-    return f"The strokes are {'lighter' if after < before else 'darker'} ({after / before - 1:+.0%} of ink)."
+    change = f"{after / before - 1:+.0%}"
+    if change in ("+0%", "-0%"):
+        return "On average there is as much ink as in the training data, spread otherwise."
+    return f"The strokes are {'lighter' if after < before else 'darker'} ({change} of ink)."

@@ -14,16 +14,18 @@ from time import time
 
 from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from inkstream.errors import ServiceError
-from inkstream.report.facts import CASSANDRA, facts_of, members_of, read_corrections, read_days
+from inkstream.report.counting import COUNTING, COUNTS, EXAMPLES, choose_examples, count_facts
+from inkstream.report.facts import CASSANDRA, facts_of, keys_of, members_of, read_corrections, read_days
 from inkstream.report.warehouse import CATALOG, NAMESPACE
 from inkstream.settings import Settings
 from inkstream.store.forgotten import without_forgotten
 
 FACTS = "fact_prediction"
+REPLACED = (COUNTS, EXAMPLES, FACTS)  # a day at a time
 MILLISECONDS_A_DAY = 24 * 3600 * 1000
 # What Iceberg says where another run committed first.
 CONFLICTS = ("ValidationException", "CommitFailedException", "CommitStateUnknownException")
@@ -77,41 +79,36 @@ def build_days(
 
     days: each with the time of its last change, None where nobody wrote one down.
     """
-    snapshot = _snapshot_id(spark)
+    snapshots = {table: _snapshot_id(spark, table) for table in REPLACED}
     facts = facts_of(rows, corrections, current_version, time_zone).persist(StorageLevel.DISK_ONLY)
+    keys, counts = keys_of(facts).persist(), count_facts(facts).persist()
     try:
-        for table, members in members_of(facts, current_version).items():
+        for table, members in members_of(keys, current_version).items():
             _merge(spark, table, members)
         _mark_current(spark, current_version)
-        chosen = facts.select(*spark.table(FACTS).columns)
-        writer = chosen.writeTo(FACTS).option("isolation-level", "serializable")
-        if snapshot is not None:
-            writer = writer.option("validate-from-snapshot-id", str(snapshot))
-        writer.overwrite(F.col("day").isin(sorted(days)))
-        counted = facts.groupBy("day").agg(
-            F.count("*").alias("facts"),
-            F.sum(F.col("is_preferred").cast("int")).alias("pictures"),
-            F.countDistinct("model_version").alias("versions"),
-        )
-        by_day = {row.day: row for row in counted.collect()}
+        # The facts last: whoever reads them meanwhile finds every key in its dimension.
+        for table, frame in ((COUNTS, counts), (EXAMPLES, choose_examples(facts)), (FACTS, facts)):
+            _replace(spark, table, frame, F.col("day").isin(sorted(days)), snapshots[table])
+        answers, pictures, versions = _totals(counts)
+        now = datetime.now(timezone.utc)
+        state = [
+            (day, changed, now, time_zone, current_version, versions.get(day, 0), COUNTING)
+            for day, changed in days.items()
+        ]
+        _merge(spark, "loaded_days", spark.createDataFrame(state, spark.table("loaded_days").schema))
     except Py4JJavaError as error:
         raise _explained(error) from error
     finally:
-        facts.unpersist()
-    now = datetime.now(timezone.utc)
-    state = [
-        (day, changed, now, time_zone, current_version, by_day[day].versions if day in by_day else 0)
-        for day, changed in days.items()
-    ]
-    _merge(spark, "loaded_days", spark.createDataFrame(state, spark.table("loaded_days").schema))
-    return Loaded(sorted(days), sum(row.facts for row in by_day.values()), sum(row.pictures for row in by_day.values()))
+        for held in (keys, counts, facts):
+            held.unpersist()
+    return Loaded(sorted(days), answers, pictures)
 
 
 def expire_snapshots(spark: SparkSession, keep_days: int) -> None:
     """Let go of what time travel no longer needs: what was forgotten is gone from the files as well."""
     until = int(time() * 1000) - keep_days * MILLISECONDS_A_DAY
     catalog = spark._jvm.org.apache.iceberg.spark.Spark3Util
-    for table in (FACTS, "loaded_days"):
+    for table in (*REPLACED, "loaded_days"):
         loaded = catalog.loadIcebergTable(spark._jsparkSession, f"{CATALOG}.{NAMESPACE}.{table}")
         loaded.expireSnapshots().expireOlderThan(until).retainLast(1).commit()
 
@@ -130,20 +127,46 @@ def _days_to_build(
     stale = (
         ~F.col("changed_at").eqNullSafe(F.col("seen_at"))
         | (F.col("time_zone") != time_zone)
+        | (F.col("counting") != COUNTING)
         | ((F.col("current_version") != current_version) & (F.col("versions") > 1))
     )
     found = both.where(stale | F.col("day").isin(rebuild)).select("day", "changed_at").collect()
     return dict.fromkeys(rebuild) | {row.day: row.changed_at for row in found}
 
 
+def _replace(spark: SparkSession, table: str, rows: DataFrame, gone: Column, snapshot: int | None) -> None:
+    """Put rows in the place of those that are gone, in one commit; it fails where another run committed meanwhile."""
+    writer = rows.select(*spark.table(table).columns).writeTo(table).option("isolation-level", "serializable")
+    if snapshot is not None:
+        writer = writer.option("validate-from-snapshot-id", str(snapshot))
+    writer.overwrite(gone)
+
+
+def _totals(counts: DataFrame) -> tuple[int, int, dict[date, int]]:
+    """How many answers, how many pictures, and each day's number of versions."""
+    rows = counts.where(F.col("figure").isin("models", "outcomes"))
+    sums = rows.groupBy("day", "figure").agg(F.sum("pictures").alias("n"), F.countDistinct("one").alias("different"))
+    models, outcomes = ([row for row in sums.collect() if row.figure == name] for name in ("models", "outcomes"))
+    return sum(row.n for row in models), sum(row.n for row in outcomes), {row.day: row.different for row in models}
+
+
 def _merge(spark: SparkSession, table: str, rows: DataFrame) -> None:
-    """Insert the rows whose key (the first column) is new; those that are there take the new values."""
-    columns = spark.table(table).columns
-    key, *others = columns
-    rows.select(*columns).createOrReplaceTempView("merged_rows")
-    differ = " OR ".join(f"NOT (t.{name} <=> n.{name})" for name in others) or "false"
-    matched = f"WHEN MATCHED AND ({differ}) THEN UPDATE SET *" if others else ""
-    spark.sql(f"MERGE INTO {table} t USING merged_rows n ON t.{key} = n.{key} {matched} WHEN NOT MATCHED THEN INSERT *")
+    """Insert the rows whose key (the first column) is new; those that are there take the new values.
+
+    Where nothing is new, which is what most days bring to a dimension, the table is left alone; else the small table is
+    written anew: a MERGE reads and plans it twice, which took as long as a day's facts.
+    """
+    snapshot = _snapshot_id(spark, table)
+    there = spark.table(table)
+    key, *others = there.columns
+    same = F.expr(" AND ".join(f"t.{name} <=> n.{name}" for name in there.columns))
+    new = rows.select(key, *others).alias("n").join(there.alias("t"), same, "left_anti").persist()
+    try:
+        if not new.isEmpty():
+            kept = there.join(new.select(key), key, "left_anti")
+            _replace(spark, table, kept.unionByName(new), F.lit(True), snapshot)
+    finally:
+        new.unpersist()
 
 
 def _mark_current(spark: SparkSession, current_version: str) -> None:
@@ -153,10 +176,10 @@ def _mark_current(spark: SparkSession, current_version: str) -> None:
     _merge(spark, "dim_model", marked)
 
 
-def _snapshot_id(spark: SparkSession) -> int | None:
-    history = f"{CATALOG}.{NAMESPACE}.{FACTS}.history"
-    row = spark.sql(f"SELECT snapshot_id FROM {history} ORDER BY made_current_at DESC LIMIT 1").first()
-    return None if row is None else int(row.snapshot_id)
+def _snapshot_id(spark: SparkSession, table: str) -> int | None:
+    catalog = spark._jvm.org.apache.iceberg.spark.Spark3Util
+    snapshot = catalog.loadIcebergTable(spark._jsparkSession, f"{CATALOG}.{NAMESPACE}.{table}").currentSnapshot()
+    return None if snapshot is None else int(snapshot.snapshotId())
 
 
 def _explained(error: Exception) -> Exception:

@@ -20,8 +20,9 @@ from inkstream.errors import SetupError
 from inkstream.gateway.pages.thumbnails import thumbnail
 from inkstream.records import PREPARED_SIDE, REASON_CODES, UTC
 from inkstream.report.charts import Chart, counts_of, draw_charts
+from inkstream.report.counting import BINS
 from inkstream.report.drift import Drift, compare, ink_sentence
-from inkstream.report.figures import BINS, Figures, expected_calibration_error
+from inkstream.report.figures import Figures, expected_calibration_error
 from inkstream.settings import Settings
 from inkstream.store.pictures import read_bytes
 from inkstream.store.session import CASSANDRA_ERRORS

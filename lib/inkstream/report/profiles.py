@@ -10,13 +10,14 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from inkstream.records import REJECTED, UNCERTAIN
-from inkstream.report.clusters import choose_k, fit_candidates
+from inkstream.report.clusters import best_fit, choose_k, find_elbow
 from inkstream.report.pictures import CASSANDRA
 from inkstream.settings import Settings
 
 FEWEST_PICTURES = 10  # of a source, to say anything of it
 FEWEST_SOURCES = 4
 MOST_KINDS = 6
+TRIES = 3
 HOURS = 24
 
 
@@ -73,12 +74,10 @@ def find_kinds(profiles: DataFrame, labels: Sequence[str]) -> list[Kind]:
         sources = frame.count()
         if sources < FEWEST_SOURCES:
             return []
-        fits = fit_candidates(frame, range(2, min(MOST_KINDS, sources - 1) + 1), tries=3)
-        if not fits:  # all alike
+        candidates = find_elbow(frame, "profile", range(2, MOST_KINDS + 1), sources)
+        if not candidates:  # all alike
             return []
-        chosen = choose_k([candidate for candidate, _ in fits])
-        model = next(model for candidate, model in fits if candidate.k == chosen)
-        return _kinds(model.transform(frame), labels)
+        return _kinds(best_fit(frame, choose_k(candidates), TRIES).transform(frame), labels)
     finally:
         frame.unpersist()
 

@@ -2,8 +2,8 @@
 
     python -m inkstream.report.reference MNIST_FOLDER OUT.json [BUNDLE]
 
-makes one from a folder of IDX files, by the same reader that the stream runs. A bundle may carry its own as `profile`
-in bundle.json; `report.reference` names another.
+makes one from a folder of IDX files, by the same reader that the stream runs. The one of the shipped model ships;
+`report.reference` names that of another.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from inkstream.errors import SettingError
 from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.records import Reading, ink_share
-from inkstream.report.figures import BINS
+from inkstream.report.counting import BINS
 from inkstream.settings import Settings
 
 SHIPPED = Path(__file__).parent / "profile.json"
@@ -47,22 +47,16 @@ def profile_of(readings: Iterable[Reading], labels: list[str], version: str) -> 
     }
 
 
-def read_profile(settings: Settings) -> dict[str, Any] | None:
-    """The settings' profile, else the bundle's own, else the one that ships where it is the bundle's; None: none is.
+def read_profile(settings: Settings, model_version: str) -> dict[str, Any] | None:
+    """The settings' profile, else the one that ships where it is that model's; None: there is none.
 
     Raises:
         SettingError: report.reference names no profile.
     """
-    named = settings.report.reference
-    if named:
-        return _checked(Path(named))
-    folder = Path(settings.model.bundle or shipped_bundle())
-    content: dict[str, Any] = json.loads((folder / "bundle.json").read_text())
-    own = content.get("profile")
-    if isinstance(own, dict) and set(PARTS) <= own.keys():
-        return own
+    if settings.report.reference:
+        return _checked(Path(settings.report.reference))
     shipped = _checked(SHIPPED)
-    return shipped if shipped["model_version"] == content["version"] else None
+    return shipped if shipped["model_version"] == model_version else None
 
 
 def _checked(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame, SparkSession
 
+from inkstream.report import counting
 from inkstream.settings import Settings
 from inkstream.spark import cassandra_conf
 
@@ -47,8 +48,11 @@ TABLES = {
     "dim_outcome": "outcome_key BIGINT, outcome STRING, reason_code STRING, meaning STRING",
     "loaded_days": """
         day DATE, changed_at TIMESTAMP COMMENT 'that of changed_days when the day was read', loaded_at TIMESTAMP,
-        time_zone STRING, current_version STRING, versions BIGINT COMMENT 'versions in it'""",
+        time_zone STRING, current_version STRING, versions BIGINT COMMENT 'versions in it',
+        counting INT COMMENT 'by which rules the page counted it'""",
+    **counting.TABLES,
 }
+BY_DAY = ("fact_prediction", *counting.TABLES)  # whole days of them are replaced
 VIEW = """
     CREATE OR REPLACE TEMPORARY VIEW predictions AS
     SELECT f.image_id, m.model_version, m.is_current, f.date_key AS date, f.hour, d.weekday, s.source, l.label,
@@ -87,7 +91,7 @@ def open_warehouse(spark: SparkSession, settings: Settings) -> SparkSession:
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{NAMESPACE}")
     spark.sql(f"USE {CATALOG}.{NAMESPACE}")
     for name, columns in TABLES.items():
-        by_day = "PARTITIONED BY (day)" if name == "fact_prediction" else ""
+        by_day = "PARTITIONED BY (day)" if name in BY_DAY else ""
         spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING iceberg {by_day}")
     spark.sql(VIEW)
     spark.sql(ANSWERS)

@@ -11,11 +11,11 @@ from pathlib import Path
 from cassandra.cluster import Session
 from pyspark.sql import SparkSession
 
+from inkstream.job_errors import exit_status_of
 from inkstream.report.figures import read_figures
 from inkstream.report.loading import Loaded, expire_snapshots, load_days
 from inkstream.report.page import store_summaries, write_report
 from inkstream.report.reference import read_profile
-from inkstream.report.running import exit_status_of
 from inkstream.report.warehouse import build_warehouse_session
 from inkstream.settings import Settings, load_settings
 from inkstream.store.registry import version_in_use

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from inkstream.errors import SettingError
+from inkstream.job_errors import exit_status_of
 from inkstream.model.bundle import Bundle
 from inkstream.model.shelf import Shelf
 from inkstream.report.cluster_page import cluster_table, write_cluster_page
@@ -20,7 +21,6 @@ from inkstream.report.clustering import Found, cluster_pictures, facts_of
 from inkstream.report.clusters import load_clusters, save_clusters
 from inkstream.report.pictures import data_set_pictures, stored_pictures
 from inkstream.report.profiles import find_kinds, profile_sources, stored_answers
-from inkstream.report.running import exit_status_of
 from inkstream.settings import Settings, home, load_settings
 from inkstream.spark import build_session
 from inkstream.store.registry import version_in_use

@@ -19,10 +19,10 @@ from inkstream.evaluation.measuring import Figures, measure
 from inkstream.evaluation.page import evaluation_json, evaluation_page
 from inkstream.evaluation.summary import figures_tables, watch_line
 from inkstream.evaluation.watching import watch_checkpoints
+from inkstream.job_errors import exit_status_of
 from inkstream.model.bundle import Bundle, load_bundle, shipped_bundle
 from inkstream.settings import ImageSettings, Settings, load_settings
 from inkstream.spark import build_session
-from inkstream.stream.running import exit_status_of
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ import sys
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming import StreamingQuery
 
+from inkstream.job_errors import exit_status_of
 from inkstream.settings import Settings, load_settings
 from inkstream.spark import build_session
 from inkstream.store.session import open_session
@@ -22,7 +23,7 @@ from inkstream.stream.corrections import take_corrections
 from inkstream.stream.model_watch import ModelWatch
 from inkstream.stream.outages import Outages, ends_of
 from inkstream.stream.progress import Progress
-from inkstream.stream.running import exit_status_of, follow, keep_warm, stop_on_signals
+from inkstream.stream.running import follow, keep_warm, stop_on_signals
 from inkstream.stream.sink import Sink, StuckError
 from inkstream.stream.source import open_uploads
 
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _stream(arguments, load_settings())
     except Exception as error:
-        status = exit_status_of(error, debug=arguments.debug)
+        status = exit_status_of(error, debug=arguments.debug, job="stream")
         if isinstance(error, StuckError):  # Python would wait for its thread, and the thread waits for ever
             os._exit(status)
         return status

@@ -15,9 +15,9 @@ from inkstream.dataset.showing import shown
 from inkstream.dataset.sources import open_claimed, open_corrections, open_source, union_of
 from inkstream.dataset.summary import manifest_tables
 from inkstream.dataset.writing import require_new, write_data_set
+from inkstream.job_errors import exit_status_of
 from inkstream.settings import ImageSettings, load_settings
 from inkstream.spark import build_session
-from inkstream.stream.running import exit_status_of
 
 TASKS_A_CORE = 4
 

@@ -8,8 +8,8 @@ import sys
 
 from pyspark.sql import SparkSession
 
+from inkstream.job_errors import exit_status_of
 from inkstream.report.prompt import read_queries, show
-from inkstream.report.running import exit_status_of
 from inkstream.report.warehouse import build_warehouse_session
 from inkstream.settings import load_settings
 

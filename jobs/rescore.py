@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from inkstream.dataset.showing import shown
+from inkstream.job_errors import exit_status_of
 from inkstream.model.bundle import check_golden
 from inkstream.model.reading import Reader
 from inkstream.model.shelf import Shelf
@@ -22,7 +23,7 @@ from inkstream.store.comparison import Comparison, compare_with_before
 from inkstream.store.registry import version_in_use
 from inkstream.store.session import open_session
 from inkstream.stream.rescore import Choice, Rescore
-from inkstream.stream.running import broadcast_task, exit_status_of
+from inkstream.stream.running import broadcast_task
 
 
 def run(spark: SparkSession, settings: Settings, session: Session, version: str, choice: Choice) -> Comparison:

@@ -11,11 +11,11 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
+from inkstream.job_errors import exit_status_of
 from inkstream.settings import Settings, load_settings
 from inkstream.spark import build_session
 from inkstream.store.session import open_session
 from inkstream.stream.findings import KINDS
-from inkstream.stream.running import exit_status_of
 from inkstream.stream.verify import Account, Verdict, verify
 
 COLUMNS = ("recorded", "stored", "superseded", "forgotten", "aged", "skipped", "repeated")

@@ -1,13 +1,10 @@
-"""What surrounds the running query: the broadcast model, warm workers, signals, the watch over it, its exit status."""
+"""What surrounds the running query: the broadcast model, warm workers, signals, the watch over it."""
 
 from __future__ import annotations
 
 import logging
-import re
 import signal
-import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -19,10 +16,8 @@ from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from inkstream.errors import InkstreamError
 from inkstream.model.bundle import Bundle, bundle_to_bytes, load_bundle, shipped_bundle
 from inkstream.settings import Settings
-from inkstream.store.session import CASSANDRA_ERRORS
 from inkstream.stream.outages import Outages
 from inkstream.stream.predict import PredictTask, reader_for
 from inkstream.stream.progress import Progress
@@ -158,60 +153,3 @@ def follow(query: StreamingQuery, sink: Sink, progress: Progress, outages: Outag
         if not (sink.stopping.is_set() and StoppedError.__name__ in str(error)):
             raise sink.failure or error from error
     progress.watch(query.lastProgress)
-
-
-def exit_status_of(error: Exception, *, debug: bool) -> int:
-    """One sentence on standard error, and the status to end with: 3 where a service failed, else the error's own."""
-    if debug:
-        traceback.print_exception(error)
-    if isinstance(error, InkstreamError):
-        sentence, status = str(error), error.exit_status
-    elif isinstance(error, _OF_THE_ENDS):
-        sentence, status = _explain(f"{type(error).__module__}.{type(error).__name__}: {error}")
-    else:
-        sentence, status = f"{type(error).__name__}: {_first_line(str(error))} (--debug shows where)", 1
-    sys.stderr.write(f"error: {sentence}\n")
-    return status
-
-
-# Errors that bring another program's words: Spark's, the connector's, Cassandra's driver's.
-_OF_THE_ENDS = (StreamingQueryException, Py4JError, *CASSANDRA_ERRORS)
-_KNOWN = (
-    (
-        r"Some data may have been lost|OffsetOutOfRange",
-        "The topic no longer holds offsets that the stream has not read (its retention took them), so they are lost; "
-        'set stream.on_data_loss to "continue" to go on with what is there',
-        1,
-    ),
-    (
-        r"UnknownTopicOrPartition",
-        "The topic to read does not exist; `./submit.sh up` creates it, or is kafka.topic_prefix wrong?",
-        3,
-    ),
-    (
-        r"(?i)NoHostAvailable|AllNodesFailed|native connection|WriteTimeout|Unavailable|datastax|cassandra",
-        "Cassandra failed under the stream; nothing is lost, start it again when `./submit.sh status` shows it up",
-        3,
-    ),
-    (
-        r"(?i)kafka|TimeoutException",
-        "Kafka failed under the stream; nothing is lost, start it again when `./submit.sh status` shows it up",
-        3,
-    ),
-)
-
-
-def _explain(text: str) -> tuple[str, int]:
-    for pattern, sentence, status in _KNOWN:
-        if re.search(pattern, text):
-            return f"{sentence} ({_cause(text)})", status
-    return f"The stream ended: {_cause(text)} (--debug shows where)", 1
-
-
-def _cause(text: str) -> str:
-    causes = re.findall(r"(?:Caused by: |^(?:: )?)((?:[a-z]+\.)+\w*(?:Exception|Error)[^\n]*)", text, re.MULTILINE)
-    return _first_line(causes[-1] if causes else text)
-
-
-def _first_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no message"])[0][:300]

@@ -36,7 +36,7 @@ def bench(
     On services of its own in a folder of its own; nothing that runs is touched. Needs a checkout: the benchmarks are in
     tests/benchmarks. Ends with 1 where a run lost something.
     """
-    import subprocess
+    import os
     import sys
 
     from inkstream.errors import SettingError, SetupError
@@ -52,4 +52,5 @@ def bench(
     given = {"--mnist": mnist and mnist.resolve(), "--json": json and json.resolve(), "--rounds": rounds or None}
     options = [part for name, value in given.items() if value is not None for part in (name, str(value))]
     line = [sys.executable, "-m", "benchmarks", *(names or []), *(["--quick"] if quick else []), *options]
-    raise typer.Exit(subprocess.run(line, cwd=tests).returncode)
+    os.chdir(tests)
+    os.execv(line[0], line)  # in this process's place, so that a signal reaches what must end its services

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-NAMES = ("drain", "latency", "photos")
+NAMES = ("drain", "latency", "photos", "gateway")
 
 
 def register(app: typer.Typer) -> None:

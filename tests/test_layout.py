@@ -17,7 +17,7 @@ PACKAGE = ROOT / "lib" / "inkstream"
 LAYERS = [
     {"jobs", "cli"},
     {"demo", "chaos"},
-    {"stream", "report", "gateway", "local", "producer", "spark", "dataset", "evaluation"},
+    {"stream", "report", "gateway", "local", "producer", "spark", "job_errors", "dataset", "evaluation"},
     {"store", "model"},
     {"image"},
     {"records", "settings", "errors"},

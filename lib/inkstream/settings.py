@@ -92,6 +92,12 @@ class KafkaSettings(Section):
             )
         return self.bootstrap_servers
 
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """The brokers' hosts, without the brackets of IPv6, and ports. Raises as `servers`."""
+        parts = [server.strip().rpartition(":") for server in self.servers.split(",")]
+        return [(host.strip("[]"), int(port)) for host, _, port in parts if port.isdigit()]
+
 
 class CassandraSettings(Section):
     contact_points: str = ""

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -101,7 +102,8 @@ def upload(
             due += 1 / rate
             key = f"{name}-{number}"
             now = time.time()
-            headers = [("source", b"bench"), ("uploaded-at", rfc3339_now(now).encode())]
+            moment = rfc3339(datetime.fromtimestamp(now, timezone.utc))
+            headers = [("source", b"bench"), ("uploaded-at", moment.encode())]
             sent[key] = now
             producer.send(settings.kafka.uploaded, contents[number % len(contents)], key.encode(), headers)
             if number % every == 0:
@@ -109,12 +111,6 @@ def upload(
         producer.flush()
         place.await_answers(before, count, check)
     return sent, place.answers(before), watch.seen
-
-
-def rfc3339_now(now: float) -> str:
-    from datetime import datetime, timezone
-
-    return rfc3339(datetime.fromtimestamp(now, timezone.utc))
 
 
 class Watch:

@@ -59,7 +59,7 @@ def test_a_stream_that_makes_progress_is_left_alone(
 
 def test_the_ends_are_those_of_the_settings() -> None:
     plain = load_settings()
-    kafka = plain.kafka.model_copy(update={"bootstrap_servers": "a:1, b:2"})
+    kafka = plain.kafka.model_copy(update={"bootstrap_servers": "a:1, [::1]:2"})
     cassandra = plain.cassandra.model_copy(update={"contact_points": "c, d", "port": 9})
     settings = plain.model_copy(update={"kafka": kafka, "cassandra": cassandra})
-    assert ends_of(settings) == {"Kafka": [("a", 1), ("b", 2)], "Cassandra": [("c", 9), ("d", 9)]}
+    assert ends_of(settings) == {"Kafka": [("a", 1), ("::1", 2)], "Cassandra": [("c", 9), ("d", 9)]}

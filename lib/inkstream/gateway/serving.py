@@ -36,10 +36,8 @@ def run_gateway(settings: Settings, host: str, port: int) -> None:
         timeout_graceful_shutdown=FINISH_S,
         lifespan="on",
     )
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # uvicorn raises them again once all is done: being told is no failure
+    # uvicorn raises them again once all is done: being told to end is no failure
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     with _bound(host, port) as listening:
         server = _Server(config, app, _address(host, listening))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from kafka.errors import KafkaError
 from inkstream.errors import ServiceError
 from inkstream.settings import Settings
 from inkstream.store.kafka_client import build_client
+from inkstream.store.reach import refusals
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Uploads:
 
     def _watch(self) -> None:
         while not self._closing.wait(PROBE_S):
-            reachable = any(map(_listens, self._kafka.servers.split(",")))
+            reachable = not refusals(self._kafka.addresses)
             if reachable != self._reachable:
                 log.warning("Kafka %s", "is back" if reachable else f"is gone from {self._kafka.servers}")
             self._reachable = reachable
@@ -110,12 +110,3 @@ def _settle(future: asyncio.Future[None], error: Any) -> None:
         future.set_result(None)
     else:
         future.set_exception(error)
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.strip().rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), PROBE_S).close()
-    except OSError:
-        return False
-    return True

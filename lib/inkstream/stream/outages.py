@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
 
 from inkstream.settings import Settings
+from inkstream.store.reach import refusals
 
 log = logging.getLogger(__name__)
 
 QUIET_S = 15.0  # Spark reports every 10 s even when there is nothing to do
 AGAIN_S = 5.0
-CONNECT_S = 1.0
 
 Address = tuple[str, int]
 
@@ -37,34 +36,22 @@ class Outages:
         elif now >= self._due:
             self._due = now + AGAIN_S
             for name, addresses in self._ends.items():
-                self._tell(name, addresses, _refusal(addresses))
+                self._tell(name, addresses, refusals(addresses))
 
-    def _tell(self, name: str, addresses: Sequence[Address], refusal: str) -> None:
+    def _tell(self, name: str, addresses: Sequence[Address], errors: Sequence[OSError]) -> None:
         at = ", ".join(f"{host}:{port}" for host, port in addresses)
-        if refusal and name not in self._away:
+        if errors and name not in self._away:
             self._away.add(name)
+            refusal = errors[-1].strerror or str(errors[-1])
             log.warning("%s takes no connection at %s (%s); the stream waits, nothing is lost", name, at, refusal)
-        elif not refusal and name in self._away:
+        elif not errors and name in self._away:
             self._away.discard(name)
             log.warning("%s takes connections again at %s", name, at)
 
 
 def ends_of(settings: Settings) -> dict[str, list[Address]]:
     """Where Kafka and Cassandra should be, as the settings say."""
-    brokers = [server.strip().rpartition(":") for server in settings.kafka.servers.split(",") if server.strip()]
     return {
-        "Kafka": [(host, int(port)) for host, _, port in brokers if port.isdigit()],
+        "Kafka": settings.kafka.addresses,
         "Cassandra": [(host, settings.cassandra.port) for host in settings.cassandra.hosts],
     }
-
-
-def _refusal(addresses: Sequence[Address]) -> str:
-    """Why none of the addresses takes a connection; blank where one does."""
-    said = ""
-    for address in addresses:
-        try:
-            socket.create_connection(address, CONNECT_S).close()
-            return ""
-        except OSError as error:
-            said = error.strerror or str(error)
-    return said

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -33,10 +33,11 @@ Lines = Callable[[Place], list[list[str]]]  # a command line for each process
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to answer uploads. lines: what to start; they run until SIGTERM."""
+    """A way to answer uploads. lines: what to start; they run until SIGTERM. settings: environment variables."""
 
     name: str
     lines: Lines
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
     def running(self, place: Place) -> Iterator[Running]:
@@ -46,7 +47,12 @@ class Contender:
         started = time.time()
         processes: list[subprocess.Popen[bytes]] = []
         guards: list[subprocess.Popen[bytes]] = []
-        environment = {**submit_environment(java_home()), **place.environment(), "PYTHONPATH": PACKAGES}
+        environment = {
+            **submit_environment(java_home()),
+            **place.environment(),
+            **self.settings,
+            "PYTHONPATH": PACKAGES,
+        }
         try:
             with log.open("wb") as file:
                 for line in self.lines(place):

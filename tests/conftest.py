@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +24,26 @@ SettingsFactory = Callable[[], Settings]
 NO_SKIPS = os.environ.pop("INKSTREAM_NO_SKIPS", "") == "1"
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """With INKSTREAM_NO_SKIPS=1 a skipped test is a failed one: a tool that it needs is missing."""
-    report = yield
     if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome, report.longrepr = "failed", f"INKSTREAM_NO_SKIPS is set: {reason}"
-    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_java(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A JVM of a test lives for seconds or a few minutes: to optimise its code costs more than it gains."""
+    home, quick = java_home(), tmp_path_factory.mktemp("java")
+    for part in home.iterdir():
+        if part.name != "bin":
+            (quick / part.name).symlink_to(part)
+    (quick / "bin").mkdir()
+    java = quick / "bin" / "java"
+    java.write_text(f'#!/bin/sh\nexec "{home}/bin/java" -XX:TieredStopAtLevel=1 "$@"\n')
+    java.chmod(0o755)
+    os.environ["JAVA_HOME"] = str(quick)
 
 
 @pytest.fixture(scope="session")

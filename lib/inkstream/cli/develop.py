@@ -8,6 +8,8 @@ import sys
 import typer
 
 CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
+# Two processes, each with services of its own: a test on real services waits more than it computes.
+SUITE = ("pytest", "-n", "2", "--dist", "loadfile")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +29,7 @@ def test(context: typer.Context) -> None:
     from inkstream.settings import home
 
     ensure_extra("test")
-    commands = [("pytest", *context.args)] if context.args else [*CHECKS, ("pytest",)]
+    commands = [("pytest", *context.args)] if context.args else [*CHECKS, SUITE]
     for module, *arguments in commands:
         status = subprocess.run([sys.executable, "-m", module, *arguments], cwd=home()).returncode
         if status:

@@ -28,7 +28,7 @@ def test_a_driver_killed_under_load_loses_and_doubles_nothing(services: Settings
         kafka=None,
         cassandra=None,
         rounds=1,
-        rate=50,
+        rate=10,
         seed=1,
         kinds=("driver killed",),
     )

@@ -110,13 +110,13 @@ TABLES = ("images", "predictions", "predictions_by_day")
 
 
 def await_keyspace(spark: SparkSession, keyspace: str) -> None:
-    """The connector's session is open from an earlier test, and hears of new keyspaces a second later.
+    """The connector's session is open from an earlier test, and hears of new tables a second later, the last one last.
 
     It asks the thread's active Spark session for the address, which may still be another test's.
     """
     assert spark._jvm is not None
     spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)
-    options = {"keyspace": keyspace, "table": "predictions_by_day"}
+    options = {"keyspace": keyspace, "table": "models"}
     for _ in range(100):
         try:
             spark.read.format("org.apache.spark.sql.cassandra").options(**options).load()

@@ -53,7 +53,7 @@ def start_stream(settings: Settings, folder: Path, *arguments: str) -> subproces
 
 
 def wait_until(is_so: Callable[[], bool], stream: subprocess.Popen[str]) -> None:
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + 300
     while not is_so():
         assert stream.poll() is None, stream.stdout and stream.stdout.read()
         assert time.monotonic() < give_up

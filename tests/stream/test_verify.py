@@ -12,8 +12,8 @@ import inkstream
 from inkstream.errors import ServiceError
 from inkstream.records import INLINE_BYTES
 from inkstream.store.forgotten import forget
-from inkstream.stream.evidence import read_ranges
-from inkstream.stream.verify import Verdict, verify
+from inkstream.stream.evidence import gather, read_ranges
+from inkstream.stream.verify import Verdict, recompute, verify
 
 pytestmark = pytest.mark.services
 
@@ -111,6 +111,24 @@ def test_a_sound_installation_passes_and_each_planted_fault_is_found(pipeline: P
     console = Console(record=True, width=160)
     show(verdict, console)
     assert f"{verdict.total} findings" in console.export_text()
+
+
+def test_a_newer_upload_that_is_being_stored_is_no_finding(pipeline: Pipeline) -> None:
+    session, settings = pipeline.session, pipeline.settings
+    pipeline.send([(b"a", SEVEN, {}), (b"b", SEVEN, {})])
+    pipeline.drain()
+    version = pipeline.rows("predictions")[0].model_version
+    change = "UPDATE predictions SET label = '8' WHERE image_id = 'a' AND model_version = %s"
+    session.execute(change, (version,))
+    assert {(kind, name) for kind, name, _ in said(verify(pipeline.spark, session, settings, 0))} == {("wrong", "a")}
+    pipeline.send([(b"a", EIGHT, {})])  # that row may be this one's, written just before predictions was read
+    assert said(verify(pipeline.spark, session, settings, 0)) == set()
+
+    evidence = gather(pipeline.spark, session, settings)
+    pipeline.send([(b"b", EIGHT, {})])
+    pipeline.drain()
+    assert recompute(session, settings, evidence, 100) == (2, [])
+    evidence.release()
 
 
 def test_a_topic_that_no_stream_has_read_cannot_be_verified(pipeline: Pipeline) -> None:

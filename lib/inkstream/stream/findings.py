@@ -114,10 +114,11 @@ def _wrong(evidence: Evidence, newest: DataFrame) -> list[DataFrame]:
         "image_id", "model_version", *(F.col(name).alias(f"_{name}") for name in ("outcome", "label", "confidence"))
     )
     key = ["image_id", "model_version"]
-    by_day = evidence.by_day.join(stored, key)
+    by_day = _latest(evidence.by_day, newest).join(stored, key)
     differs = ~(_same("outcome") & _same("label") & _same("confidence"))
     # An answer counts as long as its message is the one that is stored; of a superseded one the row is gone.
-    current = evidence.answers.join(evidence.images.select("image_id", *_PLACE), ["image_id", *_PLACE])
+    held = evidence.images.select("image_id", *_PLACE)
+    current = _latest(evidence.answers, newest).join(held, ["image_id", *_PLACE])
     contradicts = current.join(stored, key).where(~(_same("outcome") & _same("label")))
     alone = (
         evidence.answers.join(newest.select("image_id", *_PLACE), ["image_id", *_PLACE], "left_semi")
@@ -131,6 +132,13 @@ def _wrong(evidence: Evidence, newest: DataFrame) -> list[DataFrame]:
         contradicts.select(_as("wrong", answer)),
         alone.select(_as("wrong", "answered in images.predicted, and not stored")),
     ]
+
+
+def _latest(rows: DataFrame, newest: DataFrame) -> DataFrame:
+    """Without those of which Kafka holds a newer upload: its rows may have come between the reading of two tables."""
+    newer = newest.select("image_id", F.struct(*_PLACE).alias("newest"))
+    known = rows.join(newer, "image_id", "left")
+    return known.where(F.coalesce(F.col("newest") == F.struct(*_PLACE), F.lit(True))).drop("newest")
 
 
 def _same(name: str) -> Column:

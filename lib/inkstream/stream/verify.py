@@ -112,7 +112,7 @@ def recompute(session: Session, settings: Settings, evidence: Evidence, sample: 
         compared += len(there)
         readings = reader.read([content for _, content in there], apart=True)
         for (row, _), reading in zip(there, readings, strict=True):
-            if not _agrees(row, reading):
+            if not _agrees(row, reading) and _still_holds(session, row):
                 about = f"computed again it is {_say(reading.outcome, reading.label)}"
                 about += f", stored is {_say(row['outcome'], row['label'])}"
                 findings.append(Finding("wrong", row["partition"], row["offset"], row["image_id"], about))
@@ -123,6 +123,12 @@ def _agrees(row: Any, reading: Reading) -> bool:
     if (row["outcome"], row["label"], row["model_version"]) != (reading.outcome, reading.label, reading.model_version):
         return False
     return bool(np.isclose(row["confidence"] or 0.0, reading.confidence, rtol=0, atol=TOLERANCE))
+
+
+def _still_holds(session: Session, row: Any) -> bool:
+    """Whether the bytes are still those of the row's message: a newer upload of the id may have come meanwhile."""
+    held = session.execute("SELECT partition, offset FROM images WHERE image_id = %s", (row["image_id"],)).one()
+    return held is not None and (held.partition, held.offset) == (row["partition"], row["offset"])
 
 
 def _say(outcome: str, label: str | None) -> str:

@@ -9,7 +9,8 @@ import typer
 
 CHECKS = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
 # Two processes, each with services of its own: a test on real services waits more than it computes.
-SUITE = ("pytest", "-n", "2", "--dist", "loadfile")
+# A failure is told when it happens: who ends a long run has seen what failed.
+SUITE = ("pytest", "-n", "2", "--dist", "loadfile", "--instafail")
 
 
 def register(app: typer.Typer) -> None:

@@ -15,6 +15,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from inkstream.cli.main import main
 from inkstream.local import file_checks, java, machine_checks, service_checks
 from inkstream.local.doctor import FINE, WARNING, WRONG, Finding, State, checks, examine
+from inkstream.local.jars import ensure_jars, jars_folder
 from inkstream.model.bundle import shipped_bundle
 from inkstream.settings import Settings, load_settings
 from inkstream.store.schema import apply_schema
@@ -93,7 +94,8 @@ def test_a_port_that_another_program_has_is_named(local: Settings) -> None:
 def test_a_damaged_jar_is_named(local: Settings) -> None:
     jars = local.local.path / "jars"
     jars.unlink()
-    source = load_settings().local.path / "jars" / "spark"
+    ensure_jars(load_settings(), "spark")
+    source = jars_folder(load_settings(), "spark")
     kept = sorted(source.glob("*.jar"), key=lambda path: path.stat().st_size)[0]
     (jars / "spark").mkdir(parents=True)
     damaged = jars / "spark" / kept.name

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+from random import SystemRandom
 
 from inkstream.errors import SetupError
 
 LOOPBACK = "127.0.0.1"
+CHOSEN = range(20_000, 32_768)  # from 32768 on, Linux gives ports to outgoing connections
+TRIES = 100
 
 
 def is_free(port: int) -> bool:
@@ -28,10 +31,11 @@ def is_open(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on, and that no connection gets by chance before a server does."""
+    for port in SystemRandom().sample(CHOSEN, TRIES):
+        if is_free(port):
+            return port
+    raise SetupError(f"No free port between {CHOSEN.start} and {CHOSEN.stop - 1} was found on {LOOPBACK}")
 
 
 def demanded_port(port: int, setting: str) -> int:

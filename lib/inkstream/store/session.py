@@ -71,6 +71,7 @@ def _cluster(settings: CassandraSettings, hosts: list[str]) -> Cluster:
         ssl_context=_tls(settings) if settings.tls else None,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=CONNECT_TIMEOUT_S,
+        control_connection_timeout=CONNECT_TIMEOUT_S,  # else 2 s for what a connect asks first: a busy node needs more
         protocol_version=5,
     )
 

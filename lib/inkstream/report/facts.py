@@ -19,8 +19,8 @@ CORRECTION, CLAIM = "correction", "claim"
 
 def read_days(spark: SparkSession, keyspace: str, days: Sequence[date]) -> DataFrame:
     """The rows of predictions_by_day of those days: only their own partitions are read, a bucket at a time."""
-    keys = spark.createDataFrame([(day,) for day in days], "day date")
-    keys = keys.crossJoin(spark.range(BUCKETS_A_DAY).select(F.col("id").cast("int").alias("bucket")))
+    each = F.explode(F.split(F.lit(",".join(map(str, days))), ",").cast("array<date>"))
+    keys = spark.range(BUCKETS_A_DAY).select(each.alias("day"), F.col("id").cast("int").alias("bucket"))
     rows = spark.read.format(CASSANDRA).options(table="predictions_by_day", keyspace=keyspace, directJoinSetting="on")
     return keys.repartition(KEY_PARTITIONS).join(rows.load(), ["day", "bucket"]).select(*PREDICTIONS_BY_DAY)
 
@@ -74,6 +74,9 @@ KEYS = {
 }
 
 
+LABELS = (("label_key", "label"), ("truth_key", "truth"))  # both are members of dim_label
+
+
 def _key(texts: Sequence[str]) -> Column:
     return F.xxhash64(*(F.coalesce(F.col(text), F.lit("")) for text in texts))
 
@@ -88,32 +91,32 @@ def _file_kind() -> Column:
 
 
 def keys_of(facts: DataFrame) -> DataFrame:
-    """The keys in the facts and what they stand for, each combination once: all that members_of needs, and far less."""
+    """The keys in the facts and what they stand for, each combination once: what the dimensions need, and far less."""
     return facts.select(
         *dict.fromkeys(["date_key", *KEYS, *(text for texts in KEYS.values() for text in texts)])
     ).distinct()
 
 
-def members_of(keys: DataFrame, current_version: str) -> dict[str, DataFrame]:
-    """The members of every dimension that the keys name, by the dimension's table."""
-    labels = keys.select("label_key", "label").union(keys.select("truth_key", "truth"))
+def few_members(keys: DataFrame) -> DataFrame:
+    """The members that the keys name, one row: of each dimension that stays small, by its table, an array of structs.
+
+    All but those of dim_source, which may be as many as there are people. Which model is current, the keys do not know.
+    """
+    labels = (F.struct(F.col(key).alias("label_key"), F.col(text).alias("label")) for key, text in LABELS)
     meaning = F.create_map(*(F.lit(text) for pair in REASON_CODES.items() for text in pair))[F.col("reason_code")]
-    return {
-        "dim_date": _dates(keys.select("date_key").distinct()),
-        "dim_source": keys.select("source_key", "source").distinct(),
-        "dim_model": keys.select(
-            "model_key", "model_version", (F.col("model_version") == current_version).alias("is_current")
-        ).distinct(),
-        "dim_label": labels.distinct(),
-        "dim_outcome": keys.select("outcome_key", "outcome", "reason_code", meaning.alias("meaning")).distinct(),
+    members = {
+        "dim_date": F.collect_set(F.struct("date_key", *_of_date())),
+        "dim_model": F.collect_set(F.struct("model_key", "model_version", F.lit(False).alias("is_current"))),
+        "dim_label": F.array_union(*map(F.collect_set, labels)),
+        "dim_outcome": F.collect_set(F.struct("outcome_key", "outcome", "reason_code", meaning.alias("meaning"))),
     }
+    return keys.agg(*(column.alias(table) for table, column in members.items()))
 
 
-def _dates(dates: DataFrame) -> DataFrame:
+def _of_date() -> list[Column]:
     day = F.col("date_key")
     weekday = (F.dayofweek(day) + 5) % 7 + 1  # Spark's 1 is Sunday
-    return dates.select(
-        day,
+    return [
         F.year(day).alias("year"),
         F.quarter(day).alias("quarter"),
         F.month(day).alias("month"),
@@ -122,4 +125,4 @@ def _dates(dates: DataFrame) -> DataFrame:
         weekday.alias("weekday"),
         F.date_format(day, "EEEE").alias("weekday_name"),
         (weekday >= 6).alias("is_weekend"),
-    )
+    ]

@@ -55,9 +55,13 @@ def find_forgotten(session: Session, ids: Iterable[str]) -> set[str]:
 
 def without_forgotten(rows: DataFrame, settings: Settings) -> DataFrame:
     """The rows whose `image_id` nobody wants gone; for batch jobs, over the connector."""
+    from pyspark.sql import functions as F
+
     options = {"table": "forgotten", "keyspace": settings.cassandra.keyspace}
     marks = rows.sparkSession.read.format("org.apache.spark.sql.cassandra").options(**options).load()
-    return rows.join(marks.select("image_id"), "image_id", "left_anti")
+    # An anti join would be pushed below rows' own joins, such as the one that reads a day's partitions alone.
+    marked = rows.join(marks.select("image_id", F.lit(True).alias("is_forgotten")), "image_id", "left")
+    return marked.where("is_forgotten IS NULL").drop("is_forgotten")
 
 
 def forget(session: Session, ids: Iterable[str], why: str, now: datetime) -> Forgotten:

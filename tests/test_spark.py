@@ -1,4 +1,4 @@
-"""What is said of a Spark that cannot be reached, before Spark's own minute of waiting."""
+"""The spark-submit line; and what is said of a Spark that cannot be reached, before Spark's own minute of waiting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 
 from inkstream.errors import ServiceError, SettingError
 from inkstream.local.ports import free_port
-from inkstream.spark import require_master
+from inkstream.settings import Settings
+from inkstream.spark import require_master, submit_line
 
 
 def test_a_master_that_nobody_serves_is_named_with_what_to_do() -> None:
@@ -31,3 +32,11 @@ def test_a_master_without_a_port_is_a_wrong_setting(master: str) -> None:
 @pytest.mark.parametrize("master", ["local[*,4]", "yarn", "k8s://https://host:6443"])
 def test_other_masters_are_sparks_to_find(master: str) -> None:
     require_master(master)
+
+
+@pytest.mark.parametrize(
+    ("job", "brief"), [("build_report", True), ("query_warehouse", True), ("predict_stream", False)]
+)
+def test_only_jobs_that_live_for_seconds_go_without_the_optimising_compiler(job: str, brief: bool) -> None:
+    line = " ".join(submit_line(Settings(), job, [], "jars/*", "local[2]"))
+    assert line.count("-XX:TieredStopAtLevel=1") == brief

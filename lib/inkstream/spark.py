@@ -14,6 +14,8 @@ from inkstream.errors import ServiceError, SettingError
 from inkstream.settings import Settings, home
 
 CONNECT_S = 5.0
+# Most of what their driver runs, runs once: the JVM's optimising compiler would take more CPU than it saves.
+BRIEF_JOBS = frozenset({"build_report", "query_warehouse"})
 
 
 def build_session(settings: Settings, name: str, *, cassandra: bool = True) -> SparkSession:
@@ -57,6 +59,7 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
     # The connector reads the schema anew at each save: of one keyspace, not of Cassandra's own as well.
     schema = f"-Ddatastax-java-driver.advanced.metadata.schema.refreshed-keyspaces.0={settings.cassandra.keyspace}"
     java = f"-XX:+UseParallelGC {schema}"
+    driver = f"-XX:TieredStopAtLevel=1 {java}" if job in BRIEF_JOBS else java
     logging = f"-Dlog4j2.configurationFile=file:{root / 'conf' / 'log4j2-spark.properties'}"
     if "--debug" in arguments:
         logging += " -Dinkstream.pattern=%d{HH:mm:ss}_%p_%c{1}:_%m%n%ex"  # no spaces: spark-submit cuts there
@@ -77,7 +80,7 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
         "--conf",
         f"spark.pyspark.python={sys.executable}",
         "--conf",
-        f"spark.driver.extraJavaOptions={java} {logging}",
+        f"spark.driver.extraJavaOptions={driver} {logging}",
         "--conf",
         f"spark.executor.extraJavaOptions={java}",
         str(root / "jobs" / f"{job}.py"),

@@ -11,20 +11,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from time import time
+from typing import Any
 
+import pandas as pd
 from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from inkstream.errors import ServiceError
 from inkstream.report.counting import COUNTING, COUNTS, EXAMPLES, choose_examples, count_facts
-from inkstream.report.facts import CASSANDRA, facts_of, keys_of, members_of, read_corrections, read_days
+from inkstream.report.facts import CASSANDRA, facts_of, few_members, keys_of, read_corrections, read_days
 from inkstream.report.warehouse import CATALOG, NAMESPACE
 from inkstream.settings import Settings
 from inkstream.store.forgotten import without_forgotten
 
-FACTS = "fact_prediction"
+FACTS, LOADED = "fact_prediction", "loaded_days"
 REPLACED = (COUNTS, EXAMPLES, FACTS)  # a day at a time
 MILLISECONDS_A_DAY = 24 * 3600 * 1000
 # What Iceberg says where another run committed first.
@@ -83,19 +86,26 @@ def build_days(
     facts = facts_of(rows, corrections, current_version, time_zone).persist(StorageLevel.DISK_ONLY)
     keys, counts = keys_of(facts).persist(), count_facts(facts).persist()
     try:
-        for table, members in members_of(keys, current_version).items():
-            _merge(spark, table, members)
-        _mark_current(spark, current_version)
+        _merge_few(spark, few_members(keys), current_version)
+        _merge(spark, "dim_source", keys.select("source_key", "source").distinct())
         # The facts last: whoever reads them meanwhile finds every key in its dimension.
         for table, frame in ((COUNTS, counts), (EXAMPLES, choose_examples(facts)), (FACTS, facts)):
             _replace(spark, table, frame, F.col("day").isin(sorted(days)), snapshots[table])
         answers, pictures, versions = _totals(counts)
         now = datetime.now(timezone.utc)
         state = [
-            (day, changed, now, time_zone, current_version, versions.get(day, 0), COUNTING)
+            (
+                day,
+                changed and changed.astimezone(timezone.utc),
+                now,
+                time_zone,
+                current_version,
+                versions.get(day, 0),
+                COUNTING,
+            )
             for day, changed in days.items()
         ]
-        _merge(spark, "loaded_days", spark.createDataFrame(state, spark.table("loaded_days").schema))
+        _merge(spark, LOADED, _frame(spark, state, spark.table(LOADED).schema))
     except Py4JJavaError as error:
         raise _explained(error) from error
     finally:
@@ -108,7 +118,7 @@ def expire_snapshots(spark: SparkSession, keep_days: int) -> None:
     """Let go of what time travel no longer needs: what was forgotten is gone from the files as well."""
     until = int(time() * 1000) - keep_days * MILLISECONDS_A_DAY
     catalog = spark._jvm.org.apache.iceberg.spark.Spark3Util
-    for table in (*REPLACED, "loaded_days"):
+    for table in (*REPLACED, LOADED):
         loaded = catalog.loadIcebergTable(spark._jsparkSession, f"{CATALOG}.{NAMESPACE}.{table}")
         loaded.expireSnapshots().expireOlderThan(until).retainLast(1).commit()
 
@@ -120,7 +130,7 @@ def _days_to_build(
 
     rebuild: days to build whatever is known of them; None: all that either side knows.
     """
-    loaded = spark.table("loaded_days").withColumnRenamed("changed_at", "seen_at")
+    loaded = spark.table(LOADED).withColumnRenamed("changed_at", "seen_at")
     both = changed.join(loaded, "day", "full_outer")
     if rebuild is None:
         return {row.day: row.changed_at for row in both.select("day", "changed_at").collect()}
@@ -153,8 +163,8 @@ def _totals(counts: DataFrame) -> tuple[int, int, dict[date, int]]:
 def _merge(spark: SparkSession, table: str, rows: DataFrame) -> None:
     """Insert the rows whose key (the first column) is new; those that are there take the new values.
 
-    Where nothing is new, which is what most days bring to a dimension, the table is left alone; else the small table is
-    written anew: a MERGE reads and plans it twice, which took as long as a day's facts.
+    Where nothing is new the table is left alone; else it is written anew: a MERGE reads and plans it twice, which took
+    as long as a day's facts.
     """
     snapshot = _snapshot_id(spark, table)
     there = spark.table(table)
@@ -169,11 +179,22 @@ def _merge(spark: SparkSession, table: str, rows: DataFrame) -> None:
         new.unpersist()
 
 
-def _mark_current(spark: SparkSession, current_version: str) -> None:
-    marked = spark.table("dim_model").select(
-        "model_key", "model_version", (F.col("model_version") == current_version).alias("is_current")
-    )
-    _merge(spark, "dim_model", marked)
+def _merge_few(spark: SparkSession, members: DataFrame, current_version: str) -> None:
+    """The same for all dimensions that stay small, compared here: a day that brings nothing new plans not one join."""
+    for table, found in members.first().asDict().items():
+        snapshot = _snapshot_id(spark, table)
+        there = spark.table(table)
+        before = {row[0]: tuple(row) for row in there.collect()}
+        after = before | {row[0]: tuple(row[name] for name in there.columns) for row in found}
+        if table == "dim_model":
+            after = {key: (key, version, version == current_version) for key, version, _ in after.values()}
+        if after != before:
+            _replace(spark, table, _frame(spark, after.values(), there.schema), F.lit(True), snapshot)
+
+
+def _frame(spark: SparkSession, rows: Iterable[tuple[Any, ...]], schema: StructType) -> DataFrame:
+    """Rows made here, times with their zone, as a DataFrame: over Arrow, which starts no Python worker (seconds)."""
+    return spark.createDataFrame(pd.DataFrame(list(rows), columns=schema.names, dtype=object), schema)
 
 
 def _snapshot_id(spark: SparkSession, table: str) -> int | None:

@@ -90,7 +90,10 @@ def open_warehouse(spark: SparkSession, settings: Settings) -> SparkSession:
     spark.conf.set("spark.sql.adaptive.enabled", "true")  # how much a day holds is only known while it runs
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {CATALOG}.{NAMESPACE}")
     spark.sql(f"USE {CATALOG}.{NAMESPACE}")
+    there = {table.tableName for table in spark.sql("SHOW TABLES").collect()}
     for name, columns in TABLES.items():
+        if name in there:
+            continue
         by_day = "PARTITIONED BY (day)" if name in BY_DAY else ""
         spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING iceberg {by_day}")
     spark.sql(VIEW)

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.contenders import HERE, Contender, Running, ours
-from benchmarks.figures import OURS, Case, Incomplete, Outcome, check_complete, percentiles
+from benchmarks.figures import OURS, Case, Incomplete, Outcome, check_complete
 from benchmarks.latency import WARM_UP, upload
 from benchmarks.options import Options
 from benchmarks.photos import pictures
@@ -21,13 +21,14 @@ from inkstream.local.extras import ensure_extra
 from inkstream.local.ports import free_port
 
 METHOD = (
-    "httpx over kept connections, in the benchmark's own process, sends a JPEG of about 20 kB again and again; "
+    "aiohttp over kept connections, in the benchmark's own process, sends a JPEG of about 20 kB again and again; "
     "16 requests under way. InkStream: 202 once all in-sync replicas of Kafka have it (its ids are looked for in "
     "images.uploaded). Flask: the answer itself, by Keras' predict in the request; no Kafka, nothing stored. waiting: "
     "at 10 a second, until the answer is in the response (?wait=5), a stream running."
 )
 UNDER_WAY = 16
 RATE = 10
+WARM_S = 3.0
 BYTES = 20_000
 READY_S = 120
 NO_LIMIT = {"INKSTREAM_GATEWAY__UPLOADS_PER_MINUTE": "0"}
@@ -38,6 +39,8 @@ def run(options: Options, place: Place) -> Outcome:
     """Uploads first, without a stream; then answers, with one."""
     ensure_extra("bench")
     ensure_extra("train")
+    from benchmarks.clients import flood, steady
+
     here = place.named("gateway")
     picture = jpeg()
     seconds = 3.0 if options.quick else 15.0
@@ -48,8 +51,8 @@ def run(options: Options, place: Place) -> Outcome:
             with ExitStack() as stack:
                 running, address = _serve(stack, here, name)
                 path = "?wait=0" if name == OURS else ""
-                asyncio.run(flood(address + path, picture, 1.0))
-                figures, ids = asyncio.run(flood(address + path, picture, seconds))
+                asyncio.run(flood(address + path, picture, WARM_S, UNDER_WAY))
+                figures, ids = asyncio.run(flood(address + path, picture, seconds, UNDER_WAY))
                 running.check()
                 if name == OURS:
                     there = set(here.ids_in(here.settings.kafka.uploaded, {}))
@@ -59,7 +62,7 @@ def run(options: Options, place: Place) -> Outcome:
                 if name == OURS:
                     stream = stack.enter_context(ours().running(here))
                     upload(here, f"warm{len(taken[name])}", 100, WARM_UP, stream.check)
-                waited[name].append(asyncio.run(steady(address + path.replace("0", "5"), picture, seconds)))
+                waited[name].append(asyncio.run(steady(address + path.replace("0", "5"), picture, seconds, RATE)))
     cases = [
         Case("uploads acknowledged", "per_s", True, dict(taken), [f"{len(picture):,} bytes each"]),
         Case(f"waiting for the answer at {RATE}/s", "p50_s", False, dict(waited)),
@@ -92,41 +95,3 @@ def _serve(stack: ExitStack, place: Place, name: str) -> tuple[Running, str]:
         except httpx.HTTPError:
             time.sleep(0.1)
     raise Incomplete(f"{name} was not ready within {READY_S} s")
-
-
-async def _post(
-    client: httpx.AsyncClient, address: str, picture: bytes, *, answered: bool = False
-) -> tuple[float, str]:
-    started = time.perf_counter()
-    response = await client.post(address, content=picture, headers={"content-type": "image/jpeg"})
-    seconds = time.perf_counter() - started
-    if not response.is_success or (answered and response.status_code != httpx.codes.OK):
-        raise Incomplete(f"{address} answered {response.status_code}: {response.text[:200]}")
-    return seconds, str(response.json().get("id", ""))
-
-
-async def flood(address: str, picture: bytes, seconds: float) -> tuple[dict[str, float], list[str]]:
-    """As many as go, 16 under way; the figures, and the ids that were given."""
-    took: list[tuple[float, str]] = []
-    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=UNDER_WAY)) as client:
-        started = time.perf_counter()
-
-        async def sender() -> None:
-            while time.perf_counter() - started < seconds:
-                took.append(await _post(client, address, picture))
-
-        await asyncio.gather(*(sender() for _ in range(UNDER_WAY)))
-        all_s = time.perf_counter() - started
-    times = percentiles([one for one, _ in took])
-    return {"per_s": len(took) / all_s, **{f"{name}_s": value for name, value in times.items()}}, [k for _, k in took]
-
-
-async def steady(address: str, picture: bytes, seconds: float) -> dict[str, float]:
-    """RATE a second; how long each waited for its answer. Raises Incomplete where one did not come in time."""
-    async with httpx.AsyncClient(timeout=60) as client:
-        tasks = []
-        for _ in range(int(seconds * RATE)):
-            tasks.append(asyncio.create_task(_post(client, address, picture, answered=True)))
-            await asyncio.sleep(1 / RATE)
-        took = await asyncio.gather(*tasks)
-    return {f"{name}_s": value for name, value in percentiles([one for one, _ in took]).items()}

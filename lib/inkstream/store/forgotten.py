@@ -59,9 +59,10 @@ def without_forgotten(rows: DataFrame, settings: Settings) -> DataFrame:
 
     options = {"table": "forgotten", "keyspace": settings.cassandra.keyspace}
     marks = rows.sparkSession.read.format("org.apache.spark.sql.cassandra").options(**options).load()
-    # An anti join would be pushed below rows' own joins, such as the one that reads a day's partitions alone.
-    marked = rows.join(marks.select("image_id", F.lit(True).alias("is_forgotten")), "image_id", "left")
-    return marked.where("is_forgotten IS NULL").drop("is_forgotten")
+    # An anti join would be pushed below rows' own joins, such as the one that reads a day's partitions alone. And it is
+    # the key that tells: a literal beside it stands in every row of the connector's direct join, marked or not.
+    marked = rows.join(marks.selectExpr("image_id AS forgotten_id"), F.col("image_id") == F.col("forgotten_id"), "left")
+    return marked.where("forgotten_id IS NULL").drop("forgotten_id")
 
 
 def forget(session: Session, ids: Iterable[str], why: str, now: datetime) -> Forgotten:

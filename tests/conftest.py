@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import SparkSession
 
 from inkstream.local.jars import class_path
@@ -109,6 +110,9 @@ def spark(embedded: RunningServices) -> Iterator[SparkSession]:
     for key, value in {**_defaults(), **_for_tests()}.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
+    # Spark calls a stream's Python through a server that waits by select(), which knows no file number over 1,023: it
+    # gets its own now, before a test opens thousands of connections and its stream waits for ever.
+    ensure_callback_server_started(session.sparkContext._gateway)
     yield session
     session.stop()
 

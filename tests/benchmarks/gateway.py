@@ -72,7 +72,7 @@ def run(options: Options, place: Place) -> Outcome:
 
 def jpeg() -> bytes:
     """A photographed digit of about 20 kB."""
-    for side in range(320, 1600, 40):
+    for side in range(160, 1600, 8):
         [made] = pictures((side, side * 3 // 4), 1)
         if len(made) >= BYTES:
             break

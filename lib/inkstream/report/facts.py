@@ -74,9 +74,6 @@ KEYS = {
 }
 
 
-LABELS = (("label_key", "label"), ("truth_key", "truth"))  # both are members of dim_label
-
-
 def _key(texts: Sequence[str]) -> Column:
     return F.xxhash64(*(F.coalesce(F.col(text), F.lit("")) for text in texts))
 
@@ -102,7 +99,8 @@ def few_members(keys: DataFrame) -> DataFrame:
 
     All but those of dim_source, which may be as many as there are people. Which model is current, the keys do not know.
     """
-    labels = (F.struct(F.col(key).alias("label_key"), F.col(text).alias("label")) for key, text in LABELS)
+    both = ((key, *KEYS[key]) for key in ("label_key", "truth_key"))
+    labels = (F.struct(F.col(key).alias("label_key"), F.col(text).alias("label")) for key, text in both)
     meaning = F.create_map(*(F.lit(text) for pair in REASON_CODES.items() for text in pair))[F.col("reason_code")]
     members = {
         "dim_date": F.collect_set(F.struct("date_key", *_of_date())),

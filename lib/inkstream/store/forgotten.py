@@ -55,13 +55,12 @@ def find_forgotten(session: Session, ids: Iterable[str]) -> set[str]:
 
 def without_forgotten(rows: DataFrame, settings: Settings) -> DataFrame:
     """The rows whose `image_id` nobody wants gone; for batch jobs, over the connector."""
-    from pyspark.sql import functions as F
-
     options = {"table": "forgotten", "keyspace": settings.cassandra.keyspace}
-    marks = rows.sparkSession.read.format("org.apache.spark.sql.cassandra").options(**options).load()
+    stored = rows.sparkSession.read.format("org.apache.spark.sql.cassandra").options(**options).load()
+    marks = stored.selectExpr("image_id AS forgotten_id")
     # An anti join would be pushed below rows' own joins, such as the one that reads a day's partitions alone. And it is
     # the key that tells: a literal beside it stands in every row of the connector's direct join, marked or not.
-    marked = rows.join(marks.selectExpr("image_id AS forgotten_id"), F.col("image_id") == F.col("forgotten_id"), "left")
+    marked = rows.join(marks, rows["image_id"] == marks["forgotten_id"], "left")
     return marked.where("forgotten_id IS NULL").drop("forgotten_id")
 
 

@@ -17,7 +17,7 @@ from inkstream.local.ports import free_port
 from inkstream.local.services import RunningServices, down, running_services
 from inkstream.report.warehouse import EXTENSIONS, JARS
 from inkstream.settings import Settings, home, load_settings
-from inkstream.spark import submit_environment
+from inkstream.spark import BRIEF_JAVA, submit_environment
 
 SettingsFactory = Callable[[], Settings]
 
@@ -42,7 +42,7 @@ def quick_java(tmp_path_factory: pytest.TempPathFactory) -> None:
             (quick / part.name).symlink_to(part)
     (quick / "bin").mkdir()
     java = quick / "bin" / "java"
-    java.write_text(f'#!/bin/sh\nexec "{home}/bin/java" -XX:TieredStopAtLevel=1 "$@"\n')
+    java.write_text(f'#!/bin/sh\nexec "{home}/bin/java" {BRIEF_JAVA} "$@"\n')
     java.chmod(0o755)
     os.environ["JAVA_HOME"] = str(quick)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import subprocess
 
 import pytest
 
 from inkstream.errors import ServiceError, SettingError
+from inkstream.local.java import java_home
 from inkstream.local.ports import free_port
 from inkstream.settings import Settings
-from inkstream.spark import require_master, submit_line
+from inkstream.spark import BRIEF_JAVA, require_master, submit_line
 
 
 def test_a_master_that_nobody_serves_is_named_with_what_to_do() -> None:
@@ -39,4 +42,12 @@ def test_other_masters_are_sparks_to_find(master: str) -> None:
 )
 def test_only_jobs_that_live_for_seconds_go_without_the_optimising_compiler(job: str, brief: bool) -> None:
     line = " ".join(submit_line(Settings(), job, [], "jars/*", "local[2]"))
-    assert line.count("-XX:TieredStopAtLevel=1") == brief
+    assert line.count(BRIEF_JAVA) == brief
+
+
+def test_a_jvm_without_the_optimising_compiler_has_as_much_room_for_code_as_any() -> None:
+    line = [str(java_home() / "bin" / "java"), *BRIEF_JAVA.split(), "-XX:+PrintFlagsFinal", "-version"]
+    flags = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    room = re.search(r"ReservedCodeCacheSize\s*=\s*(\d+)", flags)
+    assert room
+    assert int(room[1]) == 240 * 2**20

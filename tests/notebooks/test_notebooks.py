@@ -57,19 +57,17 @@ def ran(stored: Settings) -> Iterator[dict[str, Any]]:
     """Every notebook, run; by name. One kernel and so one Spark serve them all."""
     nbformat = pytest.importorskip("nbformat", reason="the packages of requirements/notebooks.txt are not installed")
     nbclient = pytest.importorskip("nbclient", reason="the packages of requirements/notebooks.txt are not installed")
-    manager = None
     with pytest.MonkeyPatch.context() as patch:
         for name, value in _environment(stored).items():
             patch.setenv(name, value)
-        run = {}
-        for path in NOTEBOOKS:
-            notebook = nbformat.read(path, 4)
-            client = nbclient.NotebookClient(notebook, km=manager, timeout=CELL_S, kernel_name="python3")
-            client.execute(cleanup_kc=False)
-            manager = client.km
-            run[path.stem] = notebook
-        yield run
-        client._cleanup_kernel()
+        notebooks = {path.stem: nbformat.read(path, 4) for path in NOTEBOOKS}
+        client = nbclient.NotebookClient(None, timeout=CELL_S, kernel_name="python3")
+        # One client for all, and closed: one that is left open knocks for ever at the ended kernel's ports,
+        # and the next Spark that is given such a port takes it for its own driver.
+        with client.setup_kernel():
+            for client.nb in notebooks.values():
+                client.execute(cleanup_kc=False)
+        yield notebooks
 
 
 def _environment(settings: Settings) -> dict[str, str]:

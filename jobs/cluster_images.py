@@ -16,7 +16,7 @@ from inkstream.errors import SettingError
 from inkstream.job_errors import exit_status_of
 from inkstream.model.bundle import Bundle
 from inkstream.model.shelf import Shelf
-from inkstream.report.cluster_page import cluster_table, write_cluster_page
+from inkstream.report.cluster_page import cluster_table, cluster_title, write_cluster_page
 from inkstream.report.clustering import Found, cluster_pictures, facts_of
 from inkstream.report.clusters import load_clusters, save_clusters
 from inkstream.report.pictures import data_set_pictures, stored_pictures
@@ -81,6 +81,7 @@ def run(
     if known is None:
         save_clusters(spark, found.clustering, (out / "model").as_uri(), facts_of(found))
     shutil.rmtree(out / "pictures", ignore_errors=True)
+    console.print(cluster_title(found), soft_wrap=True)
     console.print(cluster_table(found))
     console.print(f"The pictures are in {page}; each picture's cluster in {out / 'assignments'}", soft_wrap=True)
     return found

@@ -41,6 +41,9 @@ def quick_java(tmp_path_factory: pytest.TempPathFactory) -> None:
         if part.name != "bin":
             (quick / part.name).symlink_to(part)
     (quick / "bin").mkdir()
+    for tool in (home / "bin").iterdir():
+        if tool.name != "java":
+            (quick / "bin" / tool.name).symlink_to(tool)
     java = quick / "bin" / "java"
     java.write_text(f'#!/bin/sh\nexec "{home}/bin/java" {BRIEF_JAVA} "$@"\n')
     java.chmod(0o755)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from inkstream.local.stream import Stream
+from inkstream.local.stream import JOB, Stream
 from inkstream.settings import Settings
 
 BATCH_OFFSETS = 400  # small micro-batches: there is always one under way
@@ -34,8 +34,9 @@ class Flight:
 class Victim(Stream):
     """The stream job on the run's own services, with a checkpoint that can be exchanged."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, batch_offsets: int = BATCH_OFFSETS) -> None:
         super().__init__(settings, folder, bound=True)
+        self.batch_offsets = batch_offsets
         self.generation = 0
 
     @property
@@ -47,18 +48,18 @@ class Victim(Stream):
         return [*super().command(), "--quiet", "--checkpoint", str(self.checkpoint)]
 
     def environment(self) -> dict[str, str]:
-        """The stream's own, with the topics and tables of the run, and small micro-batches."""
+        """The stream's own, with the topics, tables and micro-batches of the run."""
         return {
             **super().environment(),
             "INKSTREAM_LOCAL__FOLDER": str(self.folder),
             "INKSTREAM_KAFKA__TOPIC_PREFIX": self.settings.kafka.topic_prefix,
             "INKSTREAM_CASSANDRA__KEYSPACE": self.settings.cassandra.keyspace,
-            "INKSTREAM_STREAM__MAX_OFFSETS_PER_TRIGGER": str(BATCH_OFFSETS),
+            "INKSTREAM_STREAM__MAX_OFFSETS_PER_TRIGGER": str(self.batch_offsets),
         }
 
     def kill_all(self) -> None:
         """SIGKILL to the driver's JVM, its Python and every worker, at once."""
-        process = self._process()
+        process = self.process()
         if process is None:
             return
         with suppress(psutil.NoSuchProcess):
@@ -70,10 +71,17 @@ class Victim(Stream):
 
     def workers(self) -> list[psutil.Process]:
         """The Python processes that decode and predict."""
-        process = self._process()
+        return [worker for daemon in self._children("inkstream.stream.daemon") for worker in daemon.children()]
+
+    def drivers(self) -> list[psutil.Process]:
+        """The Python process that runs the job; empty where it does not run."""
+        return self._children(f"{JOB}.py")
+
+    def _children(self, word: str) -> list[psutil.Process]:
+        """Processes below Spark's JVM with this word in their command line."""
+        process = self.process()
         found = process.children(recursive=True) if process else []
-        daemons = [child for child in found if "inkstream.stream.daemon" in " ".join(_line(child))]
-        return [worker for daemon in daemons for worker in daemon.children()]
+        return [child for child in found if word in " ".join(_line(child))]
 
     def committed(self) -> int:
         """The last micro-batch that is done; -1 where none is."""

@@ -1,8 +1,9 @@
-"""chaos: the promise, tried."""
+"""chaos, soak: the promise, tried: through crashes, and for hours."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,13 +12,16 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from inkstream.chaos.rounds import Outcome, Round
+    from inkstream.chaos.soak import Soaked
+    from inkstream.local.services import RunningServices
 
 COLUMNS = ("round", "strike", "batch", "under way", "stored already", "back after", "repeated answers")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
+    """Add the commands to the application."""
     app.command(epilog="Examples: `./submit.sh chaos`; `./submit.sh chaos --rounds 20 --seed 7`.")(chaos)
+    app.command(epilog="Examples: `./submit.sh soak`; `./submit.sh soak --minutes 480 --rate 50`.")(soak)
 
 
 def chaos(
@@ -34,24 +38,15 @@ def chaos(
 
     from inkstream.chaos.rounds import run_rounds
     from inkstream.chaos.strikes import STRIKES
-    from inkstream.local.services import running_services
-    from inkstream.settings import Settings, load_settings
-    from inkstream.store.schema import apply_schema
-    from inkstream.store.topics import create_topics
 
     console = Console(highlight=False, soft_wrap=True)
-    plain = load_settings()
-    blank = plain.model_copy(update={"kafka": Settings().kafka, "cassandra": Settings().cassandra})
-    folder = plain.local.path / "chaos"
-    _clear(folder)
-    console.print(f"Seed {seed}: {rounds} strikes at {rate:g} uploads a second; folder {folder}", markup=False)
+    console.print(f"Seed {seed}: {rounds} strikes at {rate:g} uploads a second", markup=False)
 
     def tell(done: Round) -> None:
         console.print(_sentence(done), markup=False)
 
-    with running_services(blank, folder) as services:
-        create_topics(services.settings)
-        apply_schema(services.settings)
+    with _own_services("chaos") as services:
+        folder = services.settings.local.path
         outcome = run_rounds(
             services.settings,
             folder,
@@ -71,11 +66,76 @@ def chaos(
     return 0 if outcome.passed else 1
 
 
-def _clear(folder: Path) -> None:
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long, after the first answer.", min=1)] = 30.0,
+    rate: Annotated[float, typer.Option(help="Uploads a second.", min=1)] = 200.0,
+) -> None:
+    """Run a real stream under a steady load, and show how memory, files and disk grow.
+
+    On services of its own in a folder of its own; nothing that runs is touched. The first third, at most ten minutes,
+    is the warm-up and does not count.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from inkstream.chaos.soak import find_jcmd, soak
+
+    console = Console(highlight=False, soft_wrap=True)
+    find_jcmd()  # says so now where it is missing, and not when the services run
+    with _own_services("soak") as services, Progress(console=console) as progress:
+        task = progress.add_task(f"{rate:g} uploads a second", total=minutes * 60)
+        soaked = soak(
+            services.settings,
+            services.settings.local.path,
+            services.all,
+            minutes=minutes,
+            rate=rate,
+            tell=lambda seconds: progress.update(task, completed=seconds),
+        )
+        progress.update(task, completed=minutes * 60)
+    console.width = max(console.width, 120)  # cut names and numbers say nothing
+    console.print(_soaked(soaked))
+    console.print(f"{soaked.sent:,} uploads sent; {soaked.behind:,} of them were not answered yet at the end")
+
+
+@contextmanager
+def _own_services(name: str) -> Iterator[RunningServices]:
+    """Kafka and Cassandra in a folder of this name, empty, with topics and tables."""
     import shutil
 
-    for name in ("data", "checkpoints", "run", "log"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    from inkstream.local.services import running_services
+    from inkstream.settings import Settings, load_settings
+    from inkstream.store.schema import apply_schema
+    from inkstream.store.topics import create_topics
+
+    plain = load_settings()
+    blank = plain.model_copy(update={"kafka": Settings().kafka, "cassandra": Settings().cassandra})
+    folder = plain.local.path / name
+    for part in ("data", "checkpoints", "run", "log"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    with running_services(blank, folder) as services:
+        create_topics(services.settings)
+        apply_schema(services.settings)
+        yield services
+
+
+def _soaked(soaked: Soaked) -> Table:
+    from rich.table import Column, Table
+
+    from inkstream.settings import MIB
+
+    def mb(size: float | None, form: str = ",.1f") -> str:
+        return "" if size is None else f"{size / MIB:{form}}"
+
+    numbers = ("MiB", "at the end", "an hour", "live heap", "at the end", "an hour", "files", "at the end")
+    title = f"Growth over {soaked.minutes:.0f} minutes"
+    table = Table("", *(Column(name, justify="right") for name in numbers), title=title, title_justify="left")
+    for growth in soaked.growths:
+        first, last = growth.first, growth.last
+        sizes = (mb(first.size), mb(last.size), mb(growth.size_per_hour, "+,.1f"))
+        heaps = (mb(first.live_heap), mb(last.live_heap), mb(growth.heap_per_hour, "+,.1f"))
+        table.add_row(growth.name, *sizes, *heaps, f"{first.files:,}", f"{last.files:,}")
+    return table
 
 
 def _sentence(done: Round) -> str:

@@ -44,11 +44,11 @@ def cluster(
     settings = load_settings()
     if not data and not print_:
         settings.cassandra.hosts  # noqa: B018  (says here, before Spark starts, that there is none)
-    places = {"--data": _place(data), "--assign": _place(assign), "--out": str(Path(out).absolute()) if out else ""}
+    places = {"--data": _place(data), "--assign": _place(assign), "--out": str(Path(out).resolve()) if out else ""}
     arguments = job_arguments({"--json": json}, {**places, "--k": k, "--most": most})
     run_job(settings, JOB, arguments, master=master, print_=print_)
 
 
 def _place(path: str) -> str:
     """A path of this machine as seen from here; another one (hdfs://...) as it is."""
-    return str(Path(path).absolute()) if path and "://" not in path else path
+    return str(Path(path).resolve()) if path and "://" not in path else path

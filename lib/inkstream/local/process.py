@@ -96,7 +96,7 @@ class EmbeddedService:
 
     @property
     def pid(self) -> int | None:
-        process = self._process()
+        process = self.process()
         return process.pid if process else None
 
     @property
@@ -112,8 +112,22 @@ class EmbeddedService:
         child = _children.get(self._read_record().get("pid", 0))
         return child.poll() if child else None
 
+    def process(self) -> psutil.Process | None:
+        """The process that was started here; None where it does not run."""
+        record = self._read_record()
+        if "pid" not in record:
+            return None
+        if record["pid"] in _children and _children[record["pid"]].poll() is not None:
+            return None
+        try:
+            process = psutil.Process(record["pid"])
+            same = abs(process.create_time() - record["started"]) < START_TIME_TOLERANCE_S
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
     def is_running(self) -> bool:
-        return self._process() is not None
+        return self.process() is not None
 
     # What is done to it
 
@@ -171,13 +185,13 @@ class EmbeddedService:
 
     def terminate(self) -> None:
         """Ask it to end, without waiting."""
-        process = self._process()
+        process = self.process()
         if process:
             process.terminate()
 
     def stop(self) -> None:
         """End it cleanly, by force after a while; only the process that was started here."""
-        process = self._process()
+        process = self.process()
         if process:
             process.terminate()
             try:
@@ -191,26 +205,13 @@ class EmbeddedService:
 
     def kill(self) -> None:
         """End it as a crash would (SIGKILL). A later `start` takes up the same ports and data."""
-        process = self._process()
+        process = self.process()
         if process:
             process.kill()
             process.wait(STOP_TIMEOUT_S)
         self._reap()
 
     # Inside
-
-    def _process(self) -> psutil.Process | None:
-        record = self._read_record()
-        if "pid" not in record:
-            return None
-        if record["pid"] in _children and _children[record["pid"]].poll() is not None:
-            return None
-        try:
-            process = psutil.Process(record["pid"])
-            same = abs(process.create_time() - record["started"]) < START_TIME_TOLERANCE_S
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
-            return None
 
     def _reap(self) -> None:
         if self._guard and self._guard.stdin:

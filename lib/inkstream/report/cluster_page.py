@@ -103,19 +103,15 @@ def cluster_cards(found: Found) -> list[Card]:
     return sorted(cards, key=lambda card: (card.label, -card.pictures))
 
 
+def cluster_title(found: Found) -> str:
+    """One line: how many pictures of what, in how many clusters, and how pure these are."""
+    title = f"{found.pictures:,} pictures of {found.what} in {found.clustering.k} clusters"
+    return f"{title}, purity {found.purity:.4f}" if found.majority else title
+
+
 def cluster_table(found: Found) -> Table:
     """The clusters for the terminal."""
-    title = f"{found.pictures:,} pictures of {found.what} in {found.clustering.k} clusters"
-    if found.majority:
-        title += f", purity {found.purity:.4f}"
-    table = Table(
-        "cluster",
-        Column("pictures", justify="right"),
-        "mostly",
-        Column("of these", justify="right"),
-        "and",
-        title=title,
-    )
+    table = Table("cluster", Column("pictures", justify="right"), "mostly", Column("of these", justify="right"), "and")
     for card in cluster_cards(found):
         others = ", ".join(f"{label} {count:,}" for label, count, _ in card.labels[1:4])
         table.add_row(str(card.number), f"{card.pictures:,}", card.label or "-", percent(card.agreeing), others)

@@ -174,3 +174,11 @@ def test_kafka_takes_a_mebibyte_more_than_a_picture_may_have(conf: Path) -> None
     image = load_settings().image
     assert (image.max_image_bytes, image.max_message_bytes) == (10 << 20, 11 << 20)
     assert image.max_copy_bytes > image.max_message_bytes
+
+
+def test_rows_that_would_go_before_their_messages_are_refused(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INKSTREAM_CASSANDRA__KEEP_DAYS", "7")
+    assert "cassandra.keep_days has the value 7" in _message()
+    assert "168 hours (kafka.retention_hours)" in _message()
+    monkeypatch.setenv("INKSTREAM_CASSANDRA__KEEP_DAYS", "8")
+    assert load_settings().cassandra.keep_days == 8

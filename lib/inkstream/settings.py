@@ -106,6 +106,7 @@ class CassandraSettings(Section):
     datacenter: str = "datacenter1"
     replication_factor: int = Field(1, ge=1)
     consistency: Literal["ONE", "TWO", "QUORUM", "ALL", "LOCAL_QUORUM", "EACH_QUORUM", "LOCAL_ONE"] = "LOCAL_QUORUM"
+    keep_days: int = Field(0, ge=0, le=7300)
     username: str = ""
     password: SecretStr = SecretStr("")
     tls: bool = False
@@ -253,7 +254,17 @@ def load_settings() -> Settings:
         ) from error
     except (ValueError, OSError) as error:  # broken TOML, or a file that may not be read
         raise SettingError(f"{_toml_file()} cannot be read: {error}") from error
+    _check_retention(settings)
     return _with_embedded_addresses(settings)
+
+
+def _check_retention(settings: Settings) -> None:
+    days, hours = settings.cassandra.keep_days, settings.kafka.retention_hours
+    if days and days * 24 <= hours:
+        raise SettingError(
+            f"cassandra.keep_days has the value {days}: rows must outlive their messages, which Kafka keeps for "
+            f"{hours} hours (kafka.retention_hours); else `verify` calls them lost, and a replay brings them back"
+        )
 
 
 def _toml_file() -> Path:

@@ -204,6 +204,8 @@ def test_tables_copies_and_clocks_that_do_not_fit_are_named(
     assert "has 1 copies, cassandra.replication_factor is 3" in the_fault(thrice, "cassandra")
     two = in_section(settings, "cassandra", consistency="TWO")
     assert "consistency TWO needs 2 copies, there are 1" in the_fault(two, "cassandra")
+    month = in_section(settings, "cassandra", keep_days=30)
+    assert "keep_days is 30, but rows go after other days (0: never): images 0" in the_fault(month, "cassandra")
     with open_session(settings.cassandra) as session:
         session.execute("ALTER TABLE predictions DROP why")
     assert "predictions.why is missing" in the_fault(settings, "cassandra")

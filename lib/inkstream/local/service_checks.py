@@ -11,7 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from inkstream.errors import SchemaError, ServiceError
 from inkstream.local.doctor import FINE, WARNING, WRONG, Check, Finding
 from inkstream.settings import CassandraSettings, Settings
-from inkstream.store.schema import check_tables
+from inkstream.store.schema import check_tables, expiry_days
 from inkstream.store.session import open_session
 from inkstream.store.topics import open_admin, topic_configs
 
@@ -54,7 +54,7 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
 
 
 def check_cassandra(settings: Settings) -> Iterator[Finding]:
-    """The tables as records.py declares them, copies enough for the consistency, and the clocks together."""
+    """The tables as records.py declares them, rows kept as the settings say, copies enough, and the clocks together."""
     cassandra = settings.cassandra
     try:
         # One node's word is enough to look: the consistency itself may be what is wrong.
@@ -64,6 +64,7 @@ def check_cassandra(settings: Settings) -> Iterator[Finding]:
                 yield Finding("cassandra", WRONG, f"there is no keyspace {cassandra.keyspace}", UP)
                 return
             yield from _check_schema(session, cassandra)
+            yield from _check_expiry(session, cassandra)
             yield from _check_replication(session, cassandra)
     except ServiceError as error:
         yield Finding("cassandra", WRONG, str(error), "`./submit.sh up` starts the embedded one")
@@ -76,6 +77,16 @@ def _check_schema(session: Session, cassandra: CassandraSettings) -> Iterator[Fi
         yield Finding("schema", WRONG, str(error), "`./submit.sh up` makes what is missing; migrate the rest by hand")
         return
     yield Finding("schema", FINE, f"the tables of {cassandra.keyspace} have the columns of records.py")
+
+
+def _check_expiry(session: Session, cassandra: CassandraSettings) -> Iterator[Finding]:
+    wanted = cassandra.keep_days
+    other = [f"{table} {days:g}" for table, days in expiry_days(session, cassandra.keyspace).items() if days != wanted]
+    if other:
+        said = f"cassandra.keep_days is {wanted}, but rows go after other days (0: never): {', '.join(other)}"
+        yield Finding("expiry", WRONG, said, UP)
+    else:
+        yield Finding("expiry", FINE, f"rows go after {wanted} days" if wanted else "rows are kept for good")
 
 
 def _check_replication(session: Session, cassandra: CassandraSettings) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""conf/schema.cql in, tables out; each numbered migration is applied once."""
+"""conf/schema.cql in, tables out; each numbered migration is applied once. Rows expire as the settings say."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ log = logging.getLogger(__name__)
 
 _MIGRATION = re.compile(r"^-- migration (\d+):.*$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
+# What goes after cassandra.keep_days. Corrections and the marks of forgotten ids stay.
+EXPIRING = ("images", "image_parts", "predictions", "predictions_by_day")
+SECONDS_A_DAY = 24 * 3600
+USUAL_COMPACTION = "'SizeTieredCompactionStrategy'"  # Cassandra's default
+WINDOWED_COMPACTION = "'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS'"
+WINDOWS = 30  # of the time-window compaction, as its documentation advises: 20 to 30 over what is kept
 _STATEMENT_END = re.compile(r";\s*$", re.MULTILINE)
 
 
@@ -62,7 +68,30 @@ def apply_schema(settings: Settings) -> int:
         if ran:
             log.info("schema %s: migrations %s applied", cassandra.keyspace, ran)
         check_tables(session, cassandra.keyspace)
+        _set_expiry(session, cassandra.keyspace, cassandra.keep_days)
     return len(ran)
+
+
+def expiry_days(session: Session, keyspace: str) -> dict[str, float]:
+    """The days after which rows of each expiring table go, 0: never; from the metadata."""
+    tables = session.cluster.metadata.keyspaces[keyspace].tables
+    return {name: tables[name].options["default_time_to_live"] / SECONDS_A_DAY for name in EXPIRING if name in tables}
+
+
+def _set_expiry(session: Session, keyspace: str, keep_days: int) -> None:
+    """Rows that are written from now on go after so many days; those that are there keep the time they were given."""
+    for table, days in expiry_days(session, keyspace).items():
+        if days == keep_days:
+            continue
+        changes = [f"default_time_to_live = {keep_days * SECONDS_A_DAY}"]
+        if table == "predictions_by_day":  # in the order of time: a whole file expires at once
+            size = max(1, keep_days // WINDOWS)
+            windows = (
+                f"'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', 'compaction_window_size': {size}"
+            )
+            changes.append(f"compaction = {{'class': {windows if keep_days else USUAL_COMPACTION}}}")
+        session.execute(f"ALTER TABLE {table} WITH {' AND '.join(changes)}")
+        log.info("%s.%s: rows go after %s", keyspace, table, f"{keep_days} days" if keep_days else "no time")
 
 
 def _applied(session: Session) -> set[int]:

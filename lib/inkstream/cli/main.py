@@ -21,6 +21,7 @@ from inkstream.cli import (
     develop,
     doctor,
     forget,
+    fuzz,
     learning,
     models,
     notebook,
@@ -67,6 +68,7 @@ for commands in (
     forget,
     doctor,
     chaos,
+    fuzz,
     bench,
     develop,
 ):

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import drain, gateway, latency, photos
+from benchmarks import broken, drain, gateway, latency, photos
 from benchmarks.figures import Incomplete, Outcome, report_of
 from benchmarks.machine import machine, versions
 from benchmarks.options import Options, pictures_of
@@ -24,7 +24,13 @@ from inkstream.errors import InkstreamError
 from inkstream.records import rfc3339
 from inkstream.settings import load_settings
 
-BENCHMARKS = {"drain": drain.run, "latency": latency.run, "photos": photos.run, "gateway": gateway.run}
+BENCHMARKS = {
+    "drain": drain.run,
+    "latency": latency.run,
+    "photos": photos.run,
+    "gateway": gateway.run,
+    "broken": broken.run,
+}
 ROUNDS = 3
 FREE_SHARE = 0.5  # of its cores that others may keep busy before the run
 

@@ -18,6 +18,7 @@ from kafka.admin import NewTopic
 from benchmarks.figures import Incomplete, check_complete
 from inkstream.local.services import RunningServices, running_services
 from inkstream.producer.paths import read_paths
+from inkstream.producer.pictures import Item
 from inkstream.producer.send import Pace, send_pictures
 from inkstream.settings import Settings, load_settings
 from inkstream.store.kafka_client import build_client
@@ -69,10 +70,13 @@ class Place:
     def fill(self, count: int, source: str = "bench") -> set[str]:
         """Send so many uploads; returns the ids of all that the topic holds."""
         pieces = list(islice(read_paths(self.pictures, self.settings.image.max_image_bytes), count))
-        pace = Pace(limit=count, repeat=-(-count // len(pieces)))
-        sent = send_pictures(pieces, self.settings.kafka, self.settings.image, source=source, pace=pace)
-        if sent.acknowledged != count:
-            raise Incomplete(f"{sent.acknowledged:,} of {count:,} uploads were acknowledged")
+        return self.send(pieces, Pace(limit=count, repeat=-(-count // len(pieces))), source)
+
+    def send(self, pictures: Sequence[Item], pace: Pace, source: str = "bench") -> set[str]:
+        """Send these; returns the ids of all that the topic holds. Raises Incomplete where Kafka did not take one."""
+        sent = send_pictures(pictures, self.settings.kafka, self.settings.image, source=source, pace=pace)
+        if sent.acknowledged != pace.limit:
+            raise Incomplete(f"{sent.acknowledged:,} of {pace.limit:,} uploads were acknowledged")
         return set(self.ids_in(self.settings.kafka.uploaded, {}))
 
     def empty_tables(self) -> None:

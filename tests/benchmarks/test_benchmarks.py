@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS
+from benchmarks.broken import broken_among
 from benchmarks.contenders import plain
 from benchmarks.drain import drain_once
 from benchmarks.figures import (
@@ -27,6 +28,7 @@ from benchmarks.place import Place
 from benchmarks.showing import draw
 from inkstream.cli.bench import NAMES
 from inkstream.local.services import RunningServices
+from inkstream.producer.pictures import Picture
 from inkstream.settings import Settings
 from inkstream.store.session import open_session
 from inkstream.stream.progress import Progress
@@ -120,3 +122,11 @@ def test_a_plain_consumer_drains_every_upload_into_every_table(
         session.execute("DELETE FROM predictions WHERE image_id = %s", [min(expected)])
     with pytest.raises(Incomplete, match=f"predictions lacks 1 of 50 uploads, {min(expected)} for one"):
         place.check(expected, list(expected))
+
+
+def test_every_hundredth_is_broken_and_every_id_its_own() -> None:
+    sound, bad = Picture("a.png", "a", b"a"), Picture("b.png", "b", b"b")
+    mixed = broken_among([sound], [bad], 300)
+    assert [number for number, picture in enumerate(mixed) if picture.filename == "b.png"] == [0, 100, 200]
+    assert len({picture.path for picture in mixed}) == 300
+    assert {picture.filename for picture in broken_among([sound], [], 300)} == {"a.png"}

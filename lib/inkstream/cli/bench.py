@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-NAMES = ("drain", "latency", "photos", "gateway")
+NAMES = ("drain", "latency", "photos", "gateway", "broken")
 
 
 def register(app: typer.Typer) -> None:

@@ -23,6 +23,7 @@ PREFIX = "INKSTREAM_"
 NOT_SETTINGS = {"INKSTREAM_HOME", "INKSTREAM_CONF", "INKSTREAM_DEBUG"}
 ENDPOINTS_FILE = "services.json"
 _ENDPOINT_KEYS = {"kafka": {"bootstrap_servers"}, "cassandra": {"contact_points", "port"}}
+_CLUSTER_KEYS = {"replication_factor"}  # where several brokers or nodes run
 # Read from the environment only, and never shown.
 SECRETS = {"password", "tokens", "secret", "redis_url"}
 KIB = 1024
@@ -301,14 +302,12 @@ def _first_finding(error: ValidationError) -> str:
 def _with_embedded_addresses(settings: Settings) -> Settings:
     endpoints = read_endpoints(settings)
     changes: dict[str, Any] = {}
-    if not settings.kafka.bootstrap_servers and "kafka" in endpoints:
-        changes["kafka"] = settings.kafka.model_copy(
-            update={"bootstrap_servers": endpoints["kafka"]["bootstrap_servers"]}
-        )
-    if not settings.cassandra.contact_points and "cassandra" in endpoints:
-        changes["cassandra"] = settings.cassandra.model_copy(
-            update={key: endpoints["cassandra"][key] for key in _ENDPOINT_KEYS["cassandra"]}
-        )
+    addresses = {"kafka": settings.kafka.bootstrap_servers, "cassandra": settings.cassandra.contact_points}
+    for section, address in addresses.items():
+        if not address and section in endpoints:
+            known = _ENDPOINT_KEYS[section] | _CLUSTER_KEYS
+            found = {key: value for key, value in endpoints[section].items() if key in known}
+            changes[section] = getattr(settings, section).model_copy(update=found)
     return settings.model_copy(update=changes)
 
 

@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+MOST = 9  # of brokers or nodes on one machine
+DEFAULT = "by default as many as the data was made with, at first 1"
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command(
         epilog="Examples: `./submit.sh up`; `./submit.sh up --workers 2`, then "
-        "`./submit.sh stream --master spark://127.0.0.1:7077` (`status` shows the address)."
+        "`./submit.sh stream --master spark://127.0.0.1:7077` (`status` shows the address); "
+        "`./submit.sh up --brokers 3 --nodes 3`, of which one each may fail."
     )(up)
     app.command(epilog="Example: `./submit.sh down`; the next `./submit.sh up` finds the data again.")(down)
     app.command(epilog="Example: `./submit.sh status || ./submit.sh up` starts what does not run.")(status)
@@ -20,6 +24,8 @@ def register(app: typer.Typer) -> None:
 
 def up(
     workers: Annotated[int, typer.Option(min=0, help="Also start a Spark cluster with so many workers.")] = 0,
+    brokers: Annotated[int | None, typer.Option(min=1, max=MOST, help=f"Brokers of Kafka; {DEFAULT}.")] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, max=MOST, help=f"Nodes of Cassandra; {DEFAULT}.")] = None,
 ) -> None:
     """Start the embedded Kafka and Cassandra, with tables and topics; they keep running until `down`."""
     from rich.console import Console
@@ -33,7 +39,7 @@ def up(
     settings = load_settings()
     elsewhere = {"Kafka": external_kafka(settings), "Cassandra": external_cassandra(settings)}
     with console.status("Starting the services"):
-        running = up(settings, workers)
+        running = up(settings, workers, brokers=brokers, nodes=nodes)
     with console.status("Creating tables and topics"):
         apply_schema(running.settings)
         create_topics(running.settings)
@@ -71,13 +77,14 @@ def status() -> None:
     settings = load_settings()
     console = Console(highlight=False, soft_wrap=True)
     services = known_services(settings)
+    width = max([10, *(len(service.name) for service in services)])
     for service in services:
         running = f"{service.endpoint}  pid {service.pid}" if service.is_running() else ""
-        console.print(f"{service.name:<10} {service.state:<9} {running}".rstrip(), markup=False)
-        console.print(f"{'':<10} data {_short(service.data_folder)}, log {_short(service.log_file)}", markup=False)
+        console.print(f"{service.name:<{width}} {service.state:<9} {running}".rstrip(), markup=False)
+        console.print(f"{'':<{width}} data {_short(service.data_folder)}, log {_short(service.log_file)}", markup=False)
     for name, address in (("kafka", external_kafka(settings)), ("cassandra", external_cassandra(settings))):
         if address:
-            console.print(f"{name:<10} elsewhere {address}", markup=False)
+            console.print(f"{name:<{width}} elsewhere {address}", markup=False)
     if not all(service.is_running() for service in services):
         raise typer.Exit(1)
 

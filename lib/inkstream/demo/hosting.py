@@ -70,19 +70,20 @@ def demo_services(settings: Settings, screen: Screen, *, keep: bool) -> Iterator
 
     It ends with the block; with `keep` only where the block fails. Raises as services.up.
     """
-    running = {service.name for service in known_services(settings) if service.is_running()}
+    known = known_services(settings)
+    stopped = {type(service).name for service in known if not service.is_running()}  # kinds: of a cluster one is enough
     elsewhere = {"kafka": external_kafka(settings), "cassandra": external_cassandra(settings)}
-    missing = [name for name, address in elsewhere.items() if not address and name not in running]
+    missing = [name for name, address in elsewhere.items() if not address and name in stopped]
     for name, address in elsewhere.items():
         if address:
             screen.done(f"{name.capitalize()} is at {address}, as the settings say")
-        elif name in running:
+        elif name not in missing:
             screen.done(f"{name.capitalize()} runs already")
     ensure_jars(settings, "spark", *missing)
     if not missing:
         yield settings
     elif keep:
-        yield from _kept(settings, missing, screen)
+        yield from _kept(settings, missing, {service.name for service in known if service.is_running()}, screen)
     else:
         yield from _own(settings, missing, screen)
 
@@ -100,7 +101,7 @@ def _own(settings: Settings, missing: Sequence[str], screen: Screen) -> Iterator
                 stack.close()
 
 
-def _kept(settings: Settings, missing: Sequence[str], screen: Screen) -> Iterator[Settings]:
+def _kept(settings: Settings, missing: Sequence[str], before: set[str], screen: Screen) -> Iterator[Settings]:
     names = _names(missing)
     with screen.step(f"Starting {names}", f"{names} started"):
         running = up(settings)
@@ -109,7 +110,7 @@ def _kept(settings: Settings, missing: Sequence[str], screen: Screen) -> Iterato
     except BaseException:
         with screen.step(f"Stopping {names}", f"{names} stopped"):
             for service in running.all:
-                if service.name in missing:
+                if service.name not in before:
                     service.stop()
             if not any(service.is_running() for service in running.all):
                 down(settings)  # nothing is left: the addresses go as well

@@ -1,4 +1,4 @@
-"""The embedded Cassandra: one node, from its published jars."""
+"""The embedded Cassandra, from its published jars: one node, or several on 127.0.0.1, 127.0.0.2, ..."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from inkstream.local.jars import class_path, jars_folder, lock_file, read_lock
 from inkstream.local.java import java_command
-from inkstream.local.ports import LOOPBACK
-from inkstream.local.process import EmbeddedService, demanded
+from inkstream.local.members import Member, read_shape
+from inkstream.local.process import demanded
 from inkstream.settings import home
 
 log = logging.getLogger(__name__)
 
-HEAP = "1g"
+LASTING_PORTS = ("storage_port",)  # with the address it is a node's name: with another one it would be another node
+HEAP_MB = 1024
+HEAP_OF_SEVERAL_MB = 512
+# One node has nobody to wait for, at the start and at the end.
+ALONE: Mapping[str, str] = {
+    "cassandra.skip_wait_for_gossip_to_settle": "0",
+    "cassandra.ring_delay_ms": "10",
+    "cassandra.load_ring_state": "false",
+}
+# Several start side by side, each of them a seed: one hears of the others for so long before it takes connections.
+TOGETHER: Mapping[str, str] = {
+    "cassandra.gossip_settle_min_wait_ms": "2000",
+    "cassandra.ring_delay_ms": "10000",
+}
 # What Cassandra 5 reaches into on Java 17; the list of its own conf/jvm17-server.options.
 EXPORTS = (
     "java.base/jdk.internal.misc",
@@ -51,25 +64,40 @@ OPENS = (
 )
 
 
-class Cassandra(EmbeddedService):
+class Cassandra(Member):
     name = "cassandra"
+    plural = "nodes"
     usual_ports: ClassVar[Mapping[str, int]] = {"port": 9042, "storage_port": 7000}
 
+    @property
+    def host(self) -> str:
+        """An address of its own: a driver that hears of a node's peers takes them to be on the same port."""
+        return f"127.0.0.{self.number}"
+
+    def known_ports(self) -> dict[str, int]:
+        """The first node's; of those that last, what they were at the first start."""
+        if self.is_alone:
+            return {}
+        shape = read_shape(self.folder, type(self).name)
+        return {**self.members[0].ports, **{role: shape[role] for role in LASTING_PORTS if role in shape}}
+
+    def lasting(self) -> dict[str, Any]:
+        return {**super().lasting(), **{role: self.ports[role] for role in LASTING_PORTS}}
+
     def demanded_ports(self) -> dict[str, int]:
-        return demanded(self.settings.local.cassandra_port, "local.cassandra_port")
+        first = demanded(self.settings.local.cassandra_port, "local.cassandra_port") if self.number == 1 else {}
+        return {**first, **super().demanded_ports()}
 
     def command(self) -> list[str]:
+        heap = f"{self._heap_mb}m"
         class_path_of_jars = class_path(self.settings, "cassandra")
         properties = {
             "cassandra-foreground": "yes",
             "cassandra.config": self._write_yaml().as_uri(),
             "cassandra.storagedir": str(self.data_folder),
             "logback.configurationFile": (home() / "conf" / "cassandra-logback.xml").as_uri(),
-            # One node has nobody to wait for, at the start and at the end.
-            "cassandra.skip_wait_for_gossip_to_settle": "0",
-            "cassandra.ring_delay_ms": "10",
+            **(ALONE if self.is_alone else TOGETHER),
             "cassandra.shutdown_announce_in_ms": "10",
-            "cassandra.load_ring_state": "false",
             "cassandra.set_sep_thread_name": "false",
             "java.net.preferIPv4Stack": "true",
             "java.awt.headless": "true",
@@ -81,8 +109,8 @@ class Cassandra(EmbeddedService):
             *(f"--add-exports={name}=ALL-UNNAMED" for name in EXPORTS),
             *(f"--add-opens={name}=ALL-UNNAMED" for name in OPENS),
             f"-javaagent:{self._agent()}",
-            f"-Xms{HEAP}",
-            f"-Xmx{HEAP}",
+            f"-Xms{heap}",
+            f"-Xmx{heap}",
             "-Xss512k",
             "-XX:+UseG1GC",
             "-XX:MaxGCPauseMillis=100",
@@ -95,15 +123,14 @@ class Cassandra(EmbeddedService):
         ]
 
     def answers(self) -> bool:
-        from cassandra.cluster import Cluster, ExecutionProfile
+        from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
         from cassandra.policies import WhiteListRoundRobinPolicy
 
         from inkstream.store.session import CASSANDRA_ERRORS
 
-        profile = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy([LOOPBACK]))
-        cluster = Cluster(
-            [LOOPBACK], port=self.ports["port"], protocol_version=5, execution_profiles={"default": profile}
-        )
+        profile = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy([self.host]))
+        profiles = {EXEC_PROFILE_DEFAULT: profile}
+        cluster = Cluster([self.host], port=self.ports["port"], protocol_version=5, execution_profiles=profiles)
         try:
             return cluster.connect().execute("SELECT release_version FROM system.local").one() is not None
         except (*CASSANDRA_ERRORS, OSError) as error:
@@ -114,11 +141,29 @@ class Cassandra(EmbeddedService):
 
     def _write_yaml(self) -> Path:
         template = Template((home() / "conf" / "cassandra.yaml").read_text())
-        yaml = self.record_file.with_name("cassandra.yaml")
-        yaml.write_text(template.substitute(**self.ports, data=self.data_folder))
+        yaml = self.record_file.with_suffix(".yaml")
+        yaml.write_text(
+            template.substitute(
+                **self.ports,
+                host=self.host,
+                seeds=",".join(f"{member.host}:{self.ports['storage_port']}" for member in self.members),
+                token="" if self.is_alone else token_of(self.number, len(self.members)),
+                memtables=f"{self._heap_mb // 4}MiB",
+                data=self.data_folder,
+            )
+        )
         return yaml
+
+    @property
+    def _heap_mb(self) -> int:
+        return HEAP_MB if self.is_alone else HEAP_OF_SEVERAL_MB
 
     def _agent(self) -> Path:
         """jamm, which measures objects for the memtables' limits."""
         jamm = next(jar for jar in read_lock(lock_file("cassandra")) if jar.artifact == "jamm")
         return jars_folder(self.settings, "cassandra") / jamm.filename
+
+
+def token_of(number: int, nodes: int) -> int:
+    """The token of a node, counted from 1, such that each owns the same part of the ring."""
+    return (2 * number - 1) * 2**64 // (2 * nodes) - 2**63

@@ -1,9 +1,10 @@
-"""The embedded Kafka: one broker in KRaft mode, from its published jars."""
+"""The embedded Kafka in KRaft mode, from its published jars: one broker, or several that are controllers as well."""
 
 from __future__ import annotations
 
 import base64
 import logging
+import re
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from typing import ClassVar
 from inkstream.errors import ServiceError
 from inkstream.local.jars import class_path
 from inkstream.local.java import java_command
-from inkstream.local.process import EmbeddedService, demanded
+from inkstream.local.members import Member
+from inkstream.local.process import demanded
 from inkstream.settings import MIB, home
 
 log = logging.getLogger(__name__)
@@ -23,12 +25,18 @@ HEAP = "384m"
 USUAL_REQUEST_BYTES = 100 * MIB
 
 
-class Kafka(EmbeddedService):
+class Kafka(Member):
     name = "kafka"
+    plural = "brokers"
     usual_ports: ClassVar[Mapping[str, int]] = {"port": 9092, "controller_port": 9093}
 
+    def usual_port(self, role: str) -> int:
+        """9092 and 9093, 9094 and 9095, ...: all brokers are on one address."""
+        return super().usual_port(role) + len(self.usual_ports) * (self.number - 1)
+
     def demanded_ports(self) -> dict[str, int]:
-        return demanded(self.settings.local.kafka_port, "local.kafka_port")
+        first = demanded(self.settings.local.kafka_port, "local.kafka_port") if self.number == 1 else {}
+        return {**first, **super().demanded_ports()}
 
     def command(self) -> list[str]:
         properties = self._write_properties()
@@ -54,7 +62,8 @@ class Kafka(EmbeddedService):
             log.debug("kafka does not answer yet: %s", error)
             return False
         try:
-            return bool(admin.describe_cluster()["brokers"])
+            brokers = admin.describe_cluster()["brokers"]
+            return any(broker["broker_id"] == self.number and not broker["is_fenced"] for broker in brokers)
         except (KafkaError, OSError) as error:
             log.debug("kafka does not answer yet: %s", error)
             return False
@@ -74,10 +83,15 @@ class Kafka(EmbeddedService):
     def _write_properties(self) -> Path:
         template = Template((home() / "conf" / "kafka.properties").read_text())
         message_bytes = self.settings.image.max_message_bytes
-        properties = self.record_file.with_name("kafka.properties")
+        properties = self.record_file.with_suffix(".properties")
+        voters = [f"{member.number}@{member.host}:{member.ports['controller_port']}" for member in self.members]
         properties.write_text(
             template.substitute(
                 **self.ports,
+                number=self.number,
+                voters=",".join(voters),
+                copies=self.copies,
+                copies_in_step=max(1, self.copies - 1),
                 data=self.data_folder,
                 max_message_bytes=message_bytes,
                 max_request_bytes=max(USUAL_REQUEST_BYTES, message_bytes + MIB),
@@ -86,8 +100,9 @@ class Kafka(EmbeddedService):
         return properties
 
     def _format(self, properties: Path) -> None:
+        cluster_id = _cluster_id_in(self.members[0].data_folder) or _new_cluster_id()
         done = subprocess.run(
-            [*self._java(), "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(properties)],
+            [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)],
             capture_output=True,
             text=True,
         )
@@ -97,7 +112,14 @@ class Kafka(EmbeddedService):
             )
 
 
-def _cluster_id() -> str:
+def _cluster_id_in(data: Path) -> str:
+    """The id that a broker's storage was formatted with; blank where it was not yet."""
+    file = data / "meta.properties"
+    found = re.search(r"^cluster\.id=(.+)$", file.read_text(), re.MULTILINE) if file.is_file() else None
+    return found[1] if found else ""
+
+
+def _new_cluster_id() -> str:
     """A random id as Kafka writes it: 22 characters, not beginning with `-`, which would read as an option."""
     while True:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -12,22 +12,22 @@ CHOSEN = range(20_000, 32_768)  # from 32768 on, Linux gives ports to outgoing c
 TRIES = 100
 
 
-def is_free(port: int) -> bool:
-    """Whether a server can listen on the loopback port now."""
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server can listen on the port of a loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True
 
 
-def is_open(port: int) -> bool:
-    """Whether something listens on the loopback port now."""
+def is_open(port: int, host: str = LOOPBACK) -> bool:
+    """Whether something listens on the port of a loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
-        return probe.connect_ex((LOOPBACK, port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def free_port() -> int:

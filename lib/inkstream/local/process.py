@@ -67,8 +67,12 @@ class EmbeddedService:
         """Variables that the process needs beside this one's own."""
         return {}
 
+    def usual_port(self, role: str) -> int:
+        """The port to try first; 0 for any."""
+        return self.usual_ports[role]
+
     def demanded_ports(self) -> dict[str, int]:
-        """The ports that the settings demand, checked to be free."""
+        """The ports that can be no others, because the settings demand them, checked to be free."""
         return {}
 
     # What is known of it
@@ -91,8 +95,12 @@ class EmbeddedService:
         return self.folder / "run" / f"{self.name}.json"
 
     @property
+    def host(self) -> str:
+        return LOOPBACK
+
+    @property
     def endpoint(self) -> str:
-        return f"{LOOPBACK}:{self.ports['port']}" if self.ports else ""
+        return f"{self.host}:{self.ports['port']}" if self.ports else ""
 
     @property
     def pid(self) -> int | None:
@@ -145,8 +153,8 @@ class EmbeddedService:
         """Start the process without waiting for it. Raises as `start`."""
         if self.is_running():
             return
+        self.choose_ports()
         self._make_folders()
-        self.ports = {**self._free_ports(), **self.demanded_ports()}
         command = self.command()
         with self.log_file.open("ab") as log_to:
             self._log_start = log_to.tell()
@@ -168,10 +176,14 @@ class EmbeddedService:
                 start_new_session=True,
             )
 
+    def choose_ports(self) -> None:
+        """Settle its ports: the demanded ones, those of before, the usual ones or any. Raises SetupError as `start`."""
+        self.ports = {**self._free_ports(), **self.demanded_ports()}
+
     def await_ready(self) -> None:
         """Wait until it answers. Raises ServiceError where the process ends or time runs out."""
         until = time.monotonic() + READY_TIMEOUT_S
-        while not (is_open(self.ports["port"]) and self.answers()):
+        while not (is_open(self.ports["port"], self.host) and self.answers()):
             if not self.is_running():
                 raise ServiceError(
                     f"{self.name} ended while starting; its log {self.log_file} ends with:\n{self._tail()}"
@@ -239,9 +251,9 @@ class EmbeddedService:
 
     def _free_ports(self) -> dict[str, int]:
         chosen: dict[str, int] = {}
-        for role, usual in self.usual_ports.items():
-            wanted = self.ports.get(role) or (usual if self.usual else 0)
-            chosen[role] = wanted if wanted and is_free(wanted) else free_port()
+        for role in self.usual_ports:
+            wanted = self.ports.get(role) or (self.usual_port(role) if self.usual else 0)
+            chosen[role] = wanted if wanted and is_free(wanted, self.host) else free_port()
             if wanted and chosen[role] != wanted:
                 log.info("%s: port %d is taken, using %d", self.name, wanted, chosen[role])
         return chosen

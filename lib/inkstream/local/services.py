@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +17,7 @@ from inkstream.local.cluster import SparkMaster, SparkWorker, build_workers, rec
 from inkstream.local.gateway import Gateway
 from inkstream.local.jars import ensure_jars
 from inkstream.local.kafka import Kafka
-from inkstream.local.ports import LOOPBACK
+from inkstream.local.members import Member, build_members
 from inkstream.local.process import EmbeddedService
 from inkstream.local.stream import Stream
 from inkstream.settings import Settings, read_endpoints
@@ -32,15 +32,24 @@ class RunningServices:
     """What was started, and settings that lead to it."""
 
     settings: Settings
-    kafka: Kafka | None = None
-    cassandra: Cassandra | None = None
+    brokers: list[Kafka] = field(default_factory=list)
+    nodes: list[Cassandra] = field(default_factory=list)
     master: SparkMaster | None = None
     workers: list[SparkWorker] = field(default_factory=list)
 
     @property
+    def kafka(self) -> Kafka | None:
+        """The first broker."""
+        return next(iter(self.brokers), None)
+
+    @property
+    def cassandra(self) -> Cassandra | None:
+        """The first node."""
+        return next(iter(self.nodes), None)
+
+    @property
     def all(self) -> list[EmbeddedService]:
-        found = [self.kafka, self.cassandra, self.master, *self.workers]
-        return [service for service in found if service]
+        return [*self.brokers, *self.nodes, *([self.master] if self.master else []), *self.workers]
 
 
 def external_kafka(settings: Settings) -> str:
@@ -57,19 +66,26 @@ def external_cassandra(settings: Settings) -> str:
     return "" if named == (endpoint.get("contact_points"), endpoint.get("port")) else named[0]
 
 
-def up(settings: Settings, workers: int = 0) -> RunningServices:
+def up(
+    settings: Settings, workers: int = 0, *, brokers: int | None = None, nodes: int | None = None
+) -> RunningServices:
     """Start what the settings do not place elsewhere and write the addresses down; what runs already is kept.
 
+    brokers, nodes: how many of Kafka and Cassandra; None: as many as the data was made with, else one.
+
     Raises:
+        SettingError: the data was made with another number of brokers or nodes.
         SetupError, ServiceError: a service cannot be started; those that this call started are stopped again.
     """
     folder = settings.local.path
     with _only_one(folder):
-        kafka = None if external_kafka(settings) else Kafka(settings, folder)
-        cassandra = None if external_cassandra(settings) else Cassandra(settings, folder)
         master = SparkMaster(settings, folder) if workers else None
         running = RunningServices(
-            settings, kafka, cassandra, master, build_workers(master, workers) if master and workers else []
+            settings,
+            [] if external_kafka(settings) else build_members(Kafka, settings, folder, brokers),
+            [] if external_cassandra(settings) else build_members(Cassandra, settings, folder, nodes),
+            master,
+            build_workers(master, workers) if master else [],
         )
         _start(running)
         if not master:
@@ -93,11 +109,12 @@ def down(settings: Settings) -> list[EmbeddedService]:
 def known_services(settings: Settings) -> list[EmbeddedService]:
     """The services that belong to this folder: Kafka and Cassandra where they are meant, and whatever was started."""
     folder = settings.local.path
-    kafka, cassandra, master = Kafka(settings, folder), Cassandra(settings, folder), SparkMaster(settings, folder)
+    brokers = build_members(Kafka, settings, folder, None)
+    nodes = build_members(Cassandra, settings, folder, None)
     wanted: list[tuple[EmbeddedService, bool]] = [
-        (kafka, not external_kafka(settings)),
-        (cassandra, not external_cassandra(settings)),
-        (master, False),
+        *((broker, not external_kafka(settings)) for broker in brokers),
+        *((node, not external_cassandra(settings)) for node in nodes),
+        (SparkMaster(settings, folder), False),
         (Stream(settings, folder), False),
         (Gateway(settings, folder), False),
     ]
@@ -107,7 +124,14 @@ def known_services(settings: Settings) -> list[EmbeddedService]:
 
 @contextmanager
 def running_services(
-    settings: Settings, folder: Path, *, kafka: bool = True, cassandra: bool = True, workers: int = 0
+    settings: Settings,
+    folder: Path,
+    *,
+    kafka: bool = True,
+    cassandra: bool = True,
+    brokers: int | None = None,
+    nodes: int | None = None,
+    workers: int = 0,
 ) -> Iterator[RunningServices]:
     """Services of the caller's own, in a folder of their own, on free ports; they end with the block, or the caller.
 
@@ -118,26 +142,31 @@ def running_services(
     master = SparkMaster(own, folder, bound=True, usual=False) if workers else None
     running = RunningServices(
         own,
-        Kafka(own, folder, bound=True, usual=False) if kafka else None,
-        Cassandra(own, folder, bound=True, usual=False) if cassandra else None,
+        build_members(Kafka, own, folder, brokers, bound=True, usual=False) if kafka else [],
+        build_members(Cassandra, own, folder, nodes, bound=True, usual=False) if cassandra else [],
         master,
         build_workers(master, workers) if master else [],
     )
-    _start(running)
+    started = _start(running)
     try:
         yield _addressed(running)
     finally:
-        _stop(running.all)
+        _stop(started)
 
 
-def _start(services: RunningServices) -> None:
-    """Start all side by side, the cluster's workers after its master; on any failure stop what was started."""
-    groups = [group for group, service in (("kafka", services.kafka), ("cassandra", services.cassandra)) if service]
+def _start(services: RunningServices) -> list[EmbeddedService]:
+    """Start all side by side, the cluster's workers after its master; on any failure stop what was started.
+
+    Returns what did not run before.
+    """
+    groups = [group for group, members in (("kafka", services.brokers), ("cassandra", services.nodes)) if members]
     ensure_jars(services.settings, *groups)
     started = [service for service in services.all if not service.is_running()]
     try:
         first = [service for service in started if service not in services.workers]
         for wave in (first, [service for service in started if service not in first]):
+            for service in wave:
+                service.choose_ports()  # each member of a cluster is told those of the others when it starts
             for service in wave:
                 service.launch()
             for service in wave:
@@ -145,6 +174,7 @@ def _start(services: RunningServices) -> None:
     except BaseException:
         _stop(started)
         raise
+    return started
 
 
 def _stop(services: Sequence[EmbeddedService]) -> None:
@@ -158,15 +188,9 @@ def _addressed(running: RunningServices) -> RunningServices:
     """The same with settings that name the services' addresses."""
     settings = running.settings
     changes: dict[str, Any] = {}
-    if running.kafka:
-        changes["kafka"] = settings.kafka.model_copy(update={"bootstrap_servers": running.kafka.endpoint})
-    if running.cassandra:
-        address = {"contact_points": LOOPBACK, "port": running.cassandra.ports["port"]}
-        changes["cassandra"] = settings.cassandra.model_copy(update=address)
-    if running.master:
-        changes["spark"] = settings.spark.model_copy(update={"master": running.master.url})
-    addressed = settings.model_copy(update=changes)
-    return RunningServices(addressed, running.kafka, running.cassandra, running.master, running.workers)
+    for section, endpoint in _endpoints(running).items():
+        changes[section] = getattr(settings, section).model_copy(update=endpoint)
+    return replace(running, settings=settings.model_copy(update=changes))
 
 
 def _with_recorded_cluster(running: RunningServices, folder: Path) -> RunningServices:
@@ -175,20 +199,35 @@ def _with_recorded_cluster(running: RunningServices, folder: Path) -> RunningSer
     if not master.is_running():
         return running
     workers = [worker for worker in recorded_workers(running.settings, folder) if worker.is_running()]
-    return RunningServices(running.settings, running.kafka, running.cassandra, master, workers)
+    return replace(running, master=master, workers=workers)
+
+
+def _endpoints(running: RunningServices) -> dict[str, dict[str, Any]]:
+    """By section, the settings that lead to the services, and for a cluster how many copies it is to keep."""
+    endpoints: dict[str, dict[str, Any]] = {}
+    settings = running.settings
+    if running.brokers:
+        servers = ",".join(broker.endpoint for broker in running.brokers)
+        copies = _copies(running.brokers, settings.kafka.replication_factor)
+        endpoints["kafka"] = {"bootstrap_servers": servers, **copies}
+    if running.nodes:
+        hosts = ",".join(node.host for node in running.nodes)
+        copies = _copies(running.nodes, settings.cassandra.replication_factor)
+        endpoints["cassandra"] = {"contact_points": hosts, "port": running.nodes[0].ports["port"], **copies}
+    if running.master:
+        endpoints["spark"] = {"master": running.master.url}
+    return endpoints
+
+
+def _copies(members: Sequence[Member], wanted: int) -> dict[str, int]:
+    """The replication factor of a cluster: the settings' where they want more."""
+    return {} if members[0].is_alone else {"replication_factor": max(wanted, members[0].copies)}
 
 
 def _write_endpoints(settings: Settings, running: RunningServices) -> None:
-    endpoints: dict[str, dict[str, Any]] = {}
-    if running.kafka:
-        endpoints["kafka"] = {"bootstrap_servers": running.kafka.endpoint}
-    if running.cassandra:
-        endpoints["cassandra"] = {"contact_points": LOOPBACK, "port": running.cassandra.ports["port"]}
-    if running.master:
-        endpoints["spark"] = {"master": running.master.url}
     file = settings.local.endpoints_file
     scratch = file.with_suffix(".new")
-    scratch.write_text(json.dumps(endpoints, indent=2) + "\n")
+    scratch.write_text(json.dumps(_endpoints(running), indent=2) + "\n")
     scratch.replace(file)
 
 

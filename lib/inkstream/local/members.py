@@ -92,6 +92,7 @@ def build_members(
     members = [kind(settings, folder, bound=bound, usual=usual, number=number) for number in numbers]
     for member in members:
         member.members = members
+        member.ready_timeout_s *= len(members)  # they share the machine's cores while they start
     return members
 
 

@@ -42,6 +42,7 @@ class EmbeddedService:
 
     name = ""
     usual_ports: ClassVar[Mapping[str, int]] = {}
+    ready_timeout_s = READY_TIMEOUT_S
 
     def __init__(self, settings: Settings, folder: Path, *, bound: bool = False, usual: bool = True) -> None:
         self.settings = settings
@@ -182,7 +183,7 @@ class EmbeddedService:
 
     def await_ready(self) -> None:
         """Wait until it answers. Raises ServiceError where the process ends or time runs out."""
-        until = time.monotonic() + READY_TIMEOUT_S
+        until = time.monotonic() + self.ready_timeout_s
         while not (is_open(self.ports["port"], self.host) and self.answers()):
             if not self.is_running():
                 raise ServiceError(
@@ -190,7 +191,7 @@ class EmbeddedService:
                 )
             if time.monotonic() > until:
                 raise ServiceError(
-                    f"{self.name} runs but did not answer on {self.endpoint} within {READY_TIMEOUT_S} s; "
+                    f"{self.name} runs but did not answer on {self.endpoint} within {self.ready_timeout_s} s; "
                     f"its log {self.log_file} ends with:\n{self._tail()}"
                 )
             time.sleep(POLL_S)

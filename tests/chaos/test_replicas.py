@@ -1,0 +1,141 @@
+"""Three brokers and three nodes, started once: one of each may be killed under load, and the stream goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from kafka import KafkaConsumer
+
+from inkstream.chaos.load import Load
+from inkstream.chaos.rounds import Round, _drain, _missing, _verify
+from inkstream.chaos.victim import Victim
+from inkstream.errors import SettingError
+from inkstream.local.doctor import FINE
+from inkstream.local.service_checks import check_cassandra, check_kafka
+from inkstream.local.services import RunningServices, known_services, running_services, up
+from inkstream.settings import Settings, load_settings, read_endpoints
+from inkstream.store.kafka_client import build_client
+from inkstream.store.schema import apply_schema
+from inkstream.store.topics import create_topics, topic_configs
+
+pytestmark = pytest.mark.services
+
+RATE = 20.0
+ENOUGH = 100  # answers that are waited for: some of each partition, whichever broker led it
+GIVE_UP_S = 240.0
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServices]:
+    """Services of the module's own, with topics and tables."""
+    blank = load_settings().model_copy(update={"kafka": Settings().kafka, "cassandra": Settings().cassandra})
+    with running_services(blank, tmp_path_factory.mktemp("cluster"), brokers=3, nodes=3) as running:
+        create_topics(running.settings)
+        apply_schema(running.settings)
+        yield running
+
+
+@pytest.fixture
+def plain(cluster: RunningServices) -> Settings:
+    """What another command would read: the cluster's folder, and no addresses."""
+    blank = {"kafka": Settings().kafka, "cassandra": Settings().cassandra}
+    return cluster.settings.model_copy(update=blank)
+
+
+def test_a_broker_and_a_node_killed_under_load_do_not_stop_the_stream(cluster: RunningServices) -> None:
+    settings = cluster.settings
+    stream, load = Victim(settings, settings.local.path), Load(settings, RATE, seed=1)
+    struck = (cluster.brokers[0], cluster.nodes[0])  # those that clients are told of first
+    try:
+        with load.running():
+            stream.launch()
+            assert stream.await_progress(0, GIVE_UP_S), stream._tail()
+            pid = stream.pid
+
+            for service in struck:
+                service.kill()
+            await_answers(stream, settings, load.sent)
+
+            for service in struck:
+                service.launch()
+            for service in struck:
+                service.await_ready()
+            await_answers(stream, settings, load.sent)
+        _drain(stream, settings)
+        assert stream.pid == pid
+    finally:
+        stream.kill_all()
+        stream.stop()
+    assert load.failed == 0
+    assert _missing(settings, load.acknowledged) == []
+    verified = Round(1, "one of three")
+    _verify(settings, verified)
+    assert verified.found == {"lost": 0, "doubled": 0, "orphan": 0, "wrong": 0}
+    await_that(lambda: faults(settings) == [])  # the copies are in step again
+
+
+def test_topics_and_tables_are_on_all_three(cluster: RunningServices) -> None:
+    settings = cluster.settings
+    assert [host.rpartition(":")[0] for host in settings.kafka.servers.split(",")] == ["127.0.0.1"] * 3
+    assert settings.cassandra.hosts == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    assert (settings.kafka.replication_factor, settings.cassandra.replication_factor) == (3, 3)
+    assert {config["min.insync.replicas"] for config in topic_configs(settings).values()} == {"2"}
+    assert faults(settings) == []
+
+
+def test_another_up_keeps_what_runs_and_writes_down_where(cluster: RunningServices, plain: Settings) -> None:
+    names = ["kafka", "kafka-2", "kafka-3", "cassandra", "cassandra-2", "cassandra-3"]
+    assert [(service.name, service.state) for service in known_services(plain)] == [(name, "running") for name in names]
+    assert [service.pid for service in up(plain).all] == [service.pid for service in cluster.all]
+    settings = cluster.settings
+    assert read_endpoints(plain) == {
+        "kafka": {"bootstrap_servers": settings.kafka.servers, "replication_factor": 3},
+        "cassandra": {
+            "contact_points": "127.0.0.1,127.0.0.2,127.0.0.3",
+            "port": settings.cassandra.port,
+            "replication_factor": 3,
+        },
+    }
+
+
+@pytest.mark.parametrize(("asked", "number", "name"), [("brokers", 1, "kafka"), ("nodes", 2, "cassandra")])
+def test_data_of_three_is_not_opened_by_another_number(plain: Settings, asked: str, number: int, name: str) -> None:
+    sentence = (
+        rf"--{asked} has the value {number}, and the data in .*/data/{name} was made with 3: give --{asked} 3, or"
+    )
+    with pytest.raises(SettingError, match=sentence), running_services(plain, plain.local.path, **{asked: number}):
+        pass  # pragma: no cover
+
+
+def faults(settings: Settings) -> list[str]:
+    """What doctor finds: copies that are missing or not in step above all."""
+    found = [*check_kafka(settings), *check_cassandra(settings)]
+    return [finding.about for finding in found if finding.state != FINE]
+
+
+def await_answers(stream: Victim, settings: Settings, sent: int) -> None:
+    """Wait until ENOUGH of what is uploaded after the first `sent` are answered; fails where the stream ends."""
+    answered: set[str] = set()
+    consumer = build_client(KafkaConsumer, settings.kafka, group_id=None, auto_offset_reset="earliest")
+    consumer.subscribe([settings.kafka.predicted])
+
+    def are_there() -> bool:
+        assert stream.is_running(), stream._tail()
+        for messages in consumer.poll(timeout_ms=200).values():
+            keys = (message.key.decode() for message in messages)
+            answered.update(key for key in keys if key.startswith("chaos-") and int(key.split("-")[1]) >= sent)
+        return len(answered) >= ENOUGH
+
+    try:
+        await_that(are_there)
+    finally:
+        consumer.close()
+
+
+def await_that(is_so: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + GIVE_UP_S
+    while not is_so():
+        assert time.monotonic() < give_up
+        time.sleep(0.1)

@@ -134,6 +134,18 @@ def test_blank_addresses_are_those_of_the_embedded_services(conf: Path) -> None:
     assert (settings.cassandra.hosts, settings.cassandra.port) == (["127.0.0.1"], 4242)
 
 
+def test_where_several_of_each_run_there_are_as_many_copies(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka = {"bootstrap_servers": "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3", "replication_factor": 3}
+    cassandra = {"contact_points": "127.0.0.1,127.0.0.2,127.0.0.3", "port": 4242, "replication_factor": 3}
+    _endpoints(conf, json.dumps({"kafka": kafka, "cassandra": cassandra}))
+    settings = load_settings()
+    assert settings.kafka.addresses == [("127.0.0.1", 1), ("127.0.0.1", 2), ("127.0.0.1", 3)]
+    assert settings.cassandra.hosts == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    assert (settings.kafka.replication_factor, settings.cassandra.replication_factor) == (3, 3)
+    monkeypatch.setenv("INKSTREAM_KAFKA__BOOTSTRAP_SERVERS", "broker:9092")
+    assert load_settings().kafka.replication_factor == 1
+
+
 def test_addresses_that_are_set_stay_whatever_runs_here(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _endpoints(conf, json.dumps({"kafka": {"bootstrap_servers": "127.0.0.1:4141"}}))
     monkeypatch.setenv("INKSTREAM_KAFKA__BOOTSTRAP_SERVERS", "broker:9092")

@@ -25,8 +25,8 @@ def test_a_driver_killed_under_load_loses_and_doubles_nothing(services: Settings
     outcome = run_rounds(
         settings.model_copy(update={"local": local}),
         folder,
-        kafka=None,
-        cassandra=None,
+        brokers=(),
+        nodes=(),
         rounds=1,
         rate=10,
         seed=1,

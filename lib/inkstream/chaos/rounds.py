@@ -75,8 +75,8 @@ def run_rounds(
     settings: Settings,
     folder: Path,
     *,
-    kafka: EmbeddedService | None,
-    cassandra: EmbeddedService | None,
+    brokers: Sequence[EmbeddedService],
+    nodes: Sequence[EmbeddedService],
     rounds: int,
     rate: float,
     seed: int,
@@ -90,7 +90,7 @@ def run_rounds(
     """
     chance = random.Random(seed)
     victim = Victim(settings, folder)
-    arena = Arena(victim, kafka, cassandra, chance)
+    arena = Arena(victim, brokers, nodes, chance)
     load = Load(settings, rate, seed)
     done: list[Round] = []
     try:

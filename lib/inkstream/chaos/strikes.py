@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,11 @@ PAUSE_S = (2.0, 6.0)
 
 @dataclass
 class Arena:
-    """What can be struck. kafka and cassandra are None where they are not this run's own."""
+    """What can be struck. brokers and nodes are empty where they are not this run's own."""
 
     victim: Victim
-    kafka: EmbeddedService | None
-    cassandra: EmbeddedService | None
+    brokers: Sequence[EmbeddedService]
+    nodes: Sequence[EmbeddedService]
     random: random.Random
 
     def pause(self) -> None:
@@ -56,25 +56,26 @@ def freeze_driver(arena: Arena) -> None:
 
 
 def kill_kafka(arena: Arena) -> None:
-    """SIGKILL to the only broker, and back after some seconds."""
-    _bounce(arena, arena.kafka)
+    """SIGKILL to one broker, which may be the only one, and back after some seconds."""
+    _bounce(arena, arena.brokers)
 
 
 def kill_cassandra(arena: Arena) -> None:
-    """SIGKILL to the only node, and back after some seconds."""
-    _bounce(arena, arena.cassandra)
+    """SIGKILL to one node, which may be the only one, and back after some seconds."""
+    _bounce(arena, arena.nodes)
 
 
 def kill_everything(arena: Arena) -> None:
-    """A power cut: broker, node and stream at once."""
+    """A power cut: all brokers, all nodes and the stream at once."""
     arena.victim.kill_all()
-    for service in (arena.kafka, arena.cassandra):
-        if service:
-            service.kill()
+    services = [*arena.brokers, *arena.nodes]
+    for service in services:
+        service.kill()
     arena.pause()
-    for service in (arena.kafka, arena.cassandra):
-        if service:
-            service.start()
+    for service in services:
+        service.launch()
+    for service in services:
+        service.await_ready()
 
 
 def truncate_checkpoint(arena: Arena) -> None:
@@ -90,8 +91,9 @@ def lose_commit(arena: Arena) -> None:
     _last(arena.victim.checkpoint / "commits").unlink()
 
 
-def _bounce(arena: Arena, service: EmbeddedService | None) -> None:
-    if service is not None:
+def _bounce(arena: Arena, services: Sequence[EmbeddedService]) -> None:
+    if services:
+        service = arena.random.choice(services)
         service.kill()
         arena.pause()
         service.start()

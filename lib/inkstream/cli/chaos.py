@@ -20,7 +20,10 @@ COLUMNS = ("round", "strike", "batch", "under way", "stored already", "back afte
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command(epilog="Examples: `./submit.sh chaos`; `./submit.sh chaos --rounds 20 --seed 7`.")(chaos)
+    app.command(
+        epilog="Examples: `./submit.sh chaos`; `./submit.sh chaos --rounds 20 --seed 7`; "
+        "`./submit.sh chaos --brokers 3 --nodes 3`."
+    )(chaos)
     app.command(epilog="Examples: `./submit.sh soak`; `./submit.sh soak --minutes 480 --rate 50`.")(soak)
 
 
@@ -28,6 +31,8 @@ def chaos(
     rounds: Annotated[int, typer.Option(help="Strikes.", min=1)] = 8,
     seed: Annotated[int, typer.Option(help="The same seed, the same strikes in the same order.")] = 1,
     rate: Annotated[float, typer.Option(help="Uploads a second meanwhile.", min=1)] = 100.0,
+    brokers: Annotated[int, typer.Option(help="Brokers of Kafka, of which one is struck at a time.", min=1)] = 1,
+    nodes: Annotated[int, typer.Option(help="Nodes of Cassandra, of which one is struck at a time.", min=1)] = 1,
 ) -> int:
     """Kill a real stream, Kafka and Cassandra under load, again and again; after each round, verify.
 
@@ -40,18 +45,20 @@ def chaos(
     from inkstream.chaos.strikes import STRIKES
 
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"Seed {seed}: {rounds} strikes at {rate:g} uploads a second", markup=False)
+    console.print(
+        f"Seed {seed}: {rounds} strikes at {rate:g} uploads a second, brokers: {brokers}, nodes: {nodes}", markup=False
+    )
 
     def tell(done: Round) -> None:
         console.print(_sentence(done), markup=False)
 
-    with _own_services("chaos") as services:
+    with _own_services("chaos", brokers, nodes) as services:
         folder = services.settings.local.path
         outcome = run_rounds(
             services.settings,
             folder,
-            kafka=services.kafka,
-            cassandra=services.cassandra,
+            brokers=services.brokers,
+            nodes=services.nodes,
             rounds=rounds,
             rate=rate,
             seed=seed,
@@ -99,7 +106,7 @@ def soak(
 
 
 @contextmanager
-def _own_services(name: str) -> Iterator[RunningServices]:
+def _own_services(name: str, brokers: int = 1, nodes: int = 1) -> Iterator[RunningServices]:
     """Kafka and Cassandra in a folder of this name, empty, with topics and tables."""
     import shutil
 
@@ -113,7 +120,7 @@ def _own_services(name: str) -> Iterator[RunningServices]:
     folder = plain.local.path / name
     for part in ("data", "checkpoints", "run", "log"):
         shutil.rmtree(folder / part, ignore_errors=True)
-    with running_services(blank, folder) as services:
+    with running_services(blank, folder, brokers=brokers, nodes=nodes) as services:
         create_topics(services.settings)
         apply_schema(services.settings)
         yield services

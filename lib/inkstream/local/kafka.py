@@ -99,10 +99,23 @@ class Kafka(Member):
         )
         return properties
 
+    def _format_options(self) -> list[str]:
+        """More for Kafka's storage tool: the first users, where there are any."""
+        return []
+
     def _format(self, properties: Path) -> None:
         cluster_id = _cluster_id_in(self.members[0].data_folder) or _new_cluster_id()
         done = subprocess.run(
-            [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)],
+            [
+                *self._java(),
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                cluster_id,
+                "-c",
+                str(properties),
+                *self._format_options(),
+            ],
             capture_output=True,
             text=True,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +13,10 @@ from kafka.net.compat import KafkaNetClient
 
 from inkstream.errors import ServiceError, SettingError
 from inkstream.settings import KafkaSettings
+from inkstream.store.reach import refusals
 
 BOOTSTRAP_MS = 8_000
+HANDSHAKE_S = 5.0
 RECONNECT_MS = 1_000  # kafka-python's own 30 s would go on failing that long after Kafka is back
 Client = TypeVar("Client")
 
@@ -58,7 +62,7 @@ def build_client(kind: Callable[..., Client], kafka: KafkaSettings, **options: A
     """A connected KafkaProducer, KafkaConsumer or KafkaAdminClient, made with the settings' and these options.
 
     Raises:
-        ServiceError: no broker answers within BOOTSTRAP_MS.
+        ServiceError: no broker answers within BOOTSTRAP_MS, or none lets us in.
         SettingError: see kafka_client_options.
     """
     connections: list[KafkaNetClient] = []
@@ -73,4 +77,40 @@ def build_client(kind: Callable[..., Client], kafka: KafkaSettings, **options: A
     except (KafkaError, OSError) as error:
         for connection in connections:  # kafka-python leaves its sockets open where the first connection fails
             connection.close()
-        raise unreachable(kafka, error) from error
+        raise _refused(kafka) or unreachable(kafka, error) from error
+
+
+def _refused(kafka: KafkaSettings) -> ServiceError | None:
+    """The sentence where a broker is there and does not let us in, which kafka-python tells as a broker that is away.
+
+    None where no broker takes a connection, or nothing speaks for this.
+    """
+    if refusals(kafka.addresses):
+        return None
+    if kafka.security_protocol.endswith("SSL"):
+        try:
+            _shake_hands(kafka)
+        except ssl.SSLCertVerificationError as error:
+            return ServiceError(
+                f"Kafka's certificate at {kafka.bootstrap_servers} is not trusted ({error.verify_message}); "
+                "kafka.ca_file should hold the authority that signed it, and the address be one that it names"
+            )
+        except (ssl.SSLError, OSError):
+            return None
+    if kafka.security_protocol.startswith("SASL"):
+        return ServiceError(
+            f"Kafka at {kafka.bootstrap_servers} refuses the user {kafka.username!r}; "
+            "are INKSTREAM_KAFKA__PASSWORD, kafka.username and kafka.sasl_mechanism right?"
+        )
+    return None
+
+
+def _shake_hands(kafka: KafkaSettings) -> None:
+    """Connect to the first broker by TLS, and say nothing. Raises OSError, of which TLS's own errors are kinds."""
+    host, port = kafka.addresses[0]
+    context = ssl.create_default_context(cafile=kafka.ca_file or None)
+    with (
+        socket.create_connection((host, port), HANDSHAKE_S) as plain,
+        context.wrap_socket(plain, server_hostname=host),
+    ):
+        pass

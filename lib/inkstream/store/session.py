@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cassandra import ConsistencyLevel, DriverException
+from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, Unauthorized
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
@@ -29,7 +29,8 @@ def open_session(settings: CassandraSettings, *, keyspace: bool = True) -> Itera
     """Yield a session on the settings' keyspace (without one where `keyspace` is False); closed on leaving.
 
     Raises:
-        ServiceError: no node answers, the password is refused, or the keyspace does not exist.
+        ServiceError: no node answers, the password is refused, the keyspace does not exist, or, inside the block, the
+            user may not do what is asked.
     """
     hosts = settings.hosts
     address = f"{settings.contact_points}:{settings.port}"
@@ -38,10 +39,7 @@ def open_session(settings: CassandraSettings, *, keyspace: bool = True) -> Itera
         try:
             session = cluster.connect()
         except NoHostAvailable as error:
-            raise ServiceError(
-                f"Cassandra cannot be reached at {address} ({_first_cause(error)}). "
-                "Is it running (`./submit.sh status`), and is cassandra.contact_points right?"
-            ) from error
+            raise ServiceError(_refusal(settings, address, _first_cause(error))) from error
         if keyspace:
             if settings.keyspace not in cluster.metadata.keyspaces:
                 raise ServiceError(
@@ -49,6 +47,11 @@ def open_session(settings: CassandraSettings, *, keyspace: bool = True) -> Itera
                 )
             session.set_keyspace(settings.keyspace)
         yield session
+    except Unauthorized as error:
+        raise ServiceError(
+            f"The user {settings.username!r} may not do that in Cassandra at {address} ({error}); "
+            "GRANT it, or set cassandra.username and INKSTREAM_CASSANDRA__PASSWORD to one who may"
+        ) from error
     finally:
         cluster.shutdown()
 
@@ -83,6 +86,24 @@ def _tls(settings: CassandraSettings) -> ssl.SSLContext:
         raise SettingError(f"cassandra.ca_file has the value {settings.ca_file!r}: {error}") from error
 
 
-def _first_cause(error: NoHostAvailable) -> str:
-    causes = error.errors.values() if isinstance(error.errors, dict) else [error]
-    return str(next(iter(causes), error))
+def _first_cause(error: NoHostAvailable) -> Exception:
+    causes: list[Exception] = list(error.errors.values()) if isinstance(error.errors, dict) else []
+    return next(iter(causes), error)
+
+
+def _refusal(settings: CassandraSettings, address: str, cause: Exception) -> str:
+    """Why there is no connection: a password, a certificate, or nobody there."""
+    if isinstance(cause, AuthenticationFailed):
+        return (
+            f"Cassandra at {address} refuses the user {settings.username!r}; "
+            "are cassandra.username and INKSTREAM_CASSANDRA__PASSWORD right?"
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in str(cause):
+        return (
+            f"Cassandra's certificate at {address} is not trusted ({cause}); "
+            "cassandra.ca_file should hold the authority that signed it, and the address be one that it names"
+        )
+    return (
+        f"Cassandra cannot be reached at {address} ({cause}). "
+        "Is it running (`./submit.sh status`), and is cassandra.contact_points right?"
+    )

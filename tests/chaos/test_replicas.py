@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaConsumer
 
 from inkstream.chaos.load import Load
-from inkstream.chaos.rounds import Round, _drain, _missing, _verify
+from inkstream.chaos.rounds import Round, drain, missing_ids, verify_round
 from inkstream.chaos.victim import Victim
 from inkstream.errors import SettingError
 from inkstream.local.doctor import FINE
@@ -63,15 +63,15 @@ def test_a_broker_and_a_node_killed_under_load_do_not_stop_the_stream(cluster: R
             for service in struck:
                 service.await_ready()
             await_answers(stream, settings, load.sent)
-        _drain(stream, settings)
+        drain(stream, settings)
         assert stream.pid == pid
     finally:
         stream.kill_all()
         stream.stop()
     assert load.failed == 0
-    assert _missing(settings, load.acknowledged) == []
+    assert missing_ids(settings, load.acknowledged) == []
     verified = Round(1, "one of three")
-    _verify(settings, verified)
+    verify_round(settings, verified)
     assert verified.found == {"lost": 0, "doubled": 0, "orphan": 0, "wrong": 0}
     await_that(lambda: faults(settings) == [])  # the copies are in step again
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import SettingsFactory
 
-from inkstream.chaos.rounds import Outcome, Round, _kind, run_rounds
+from inkstream.chaos.rounds import Outcome, Round, kind_of, run_rounds
 from inkstream.chaos.strikes import STRIKES
 from inkstream.chaos.victim import Flight, Victim
 from inkstream.cli.chaos import _table
@@ -44,9 +44,9 @@ def test_each_kind_comes_once_before_any_comes_again() -> None:
     kinds = tuple(STRIKES)
     for seed in (1, 2):
         for turn in range(3):
-            order = [_kind(kinds, turn * len(kinds) + place + 1, seed) for place in range(len(kinds))]
+            order = [kind_of(kinds, turn * len(kinds) + place + 1, seed) for place in range(len(kinds))]
             assert sorted(order) == sorted(kinds)
-    assert [_kind(kinds, n, 1) for n in range(1, 9)] == [_kind(kinds, n, 1) for n in range(1, 9)]
+    assert [kind_of(kinds, n, 1) for n in range(1, 9)] == [kind_of(kinds, n, 1) for n in range(1, 9)]
 
 
 def test_what_is_under_way_is_read_from_the_checkpoint(folder: Path) -> None:

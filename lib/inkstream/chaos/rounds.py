@@ -97,20 +97,20 @@ def run_rounds(
         with load.running():
             victim.launch()
             for number in range(1, rounds + 1):
-                done.append(_round(arena, settings, number, _kind(kinds, number, seed)))
+                done.append(_round(arena, settings, number, kind_of(kinds, number, seed)))
                 tell(done[-1])
-        _drain(victim, settings)
+        drain(victim, settings)
         final = Round(rounds + 1, "at the end")
-        _verify(settings, final)
+        verify_round(settings, final)
         done.append(final)
         tell(final)
     finally:
         victim.kill_all()
         victim.stop()
-    return Outcome(seed, done, load.sent, len(load.acknowledged), _missing(settings, load.acknowledged))
+    return Outcome(seed, done, load.sent, len(load.acknowledged), missing_ids(settings, load.acknowledged))
 
 
-def _kind(kinds: Sequence[str], number: int, seed: int) -> str:
+def kind_of(kinds: Sequence[str], number: int, seed: int) -> str:
     """Every kind once before any comes again, in another order each time."""
     turn, place = divmod(number - 1, len(kinds))
     order = list(kinds)
@@ -136,7 +136,7 @@ def _round(arena: Arena, settings: Settings, number: int, kind: str) -> Round:
         this.stored = _stored(settings, victim.flight() or flight)
     _recover(victim, this)
     this.recovered_s = time.monotonic() - struck
-    _verify(settings, this)
+    verify_round(settings, this)
     return this
 
 
@@ -164,7 +164,7 @@ def _said(victim: Victim) -> str:
     return f"its log is {victim.log_file}"
 
 
-def _drain(victim: Victim, settings: Settings) -> None:
+def drain(victim: Victim, settings: Settings) -> None:
     """Let the stream answer what is left. Raises ServiceError where it does not come to the topic's end."""
     _, ends = offsets_of(settings.kafka, settings.kafka.uploaded)
     until = time.monotonic() + DRAIN_S
@@ -190,13 +190,14 @@ def _stored(settings: Settings, flight: Flight) -> int:
         )
 
 
-def _missing(settings: Settings, acknowledged: set[str]) -> list[str]:
+def missing_ids(settings: Settings, acknowledged: set[str]) -> list[str]:
+    """Those of the acknowledged ids that have no row in images."""
     with open_session(settings.cassandra) as session:
         stored = {row.image_id for row in session.execute("SELECT image_id FROM images")}
     return sorted(acknowledged - stored)
 
 
-def _verify(settings: Settings, this: Round) -> None:
+def verify_round(settings: Settings, this: Round) -> None:
     """Run the verify job on what the stream has recorded; put its findings into the round."""
     line = submit_line(settings, "verify_stream", ["--json", "--sample", "20"], spark_class_path(settings), "local[2]")
     own = {

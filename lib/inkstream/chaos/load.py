@@ -24,13 +24,13 @@ LARGEST = 64 * 1024
 
 
 class Load:
-    """A thread that uploads. `acknowledged`: the ids (keys) that Kafka has confirmed."""
+    """A thread that uploads samples whose names match. `acknowledged`: the ids (keys) that Kafka has confirmed."""
 
-    def __init__(self, settings: Settings, rate: float, seed: int) -> None:
+    def __init__(self, settings: Settings, rate: float, seed: int, names: str = "*.*") -> None:
         self._settings = settings
         self._rate = rate
         self._random = random.Random(seed)
-        self._pictures = [path.read_bytes() for path in sorted(SAMPLES.glob("*.*")) if path.stat().st_size <= LARGEST]
+        self._pictures = [path.read_bytes() for path in sorted(SAMPLES.glob(names)) if path.stat().st_size <= LARGEST]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self._lock = threading.Lock()

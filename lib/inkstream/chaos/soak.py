@@ -88,7 +88,7 @@ def soak(
     total_s = minutes * 60
     every_s, warm_s = min(EVERY_MOST_S, total_s / LOOKS), min(WARM_UP_MOST_S, total_s / 3)
     stream = Victim(settings, folder, settings.stream.max_offsets_per_trigger)
-    load = Load(settings, rate, seed=1)
+    load = Load(settings, rate, seed=1, names="clean_*")  # photographs in such numbers would keep no pace
     looks: dict[str, list[Look]] = {}
     stream.launch()
     try:

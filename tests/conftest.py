@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.java_gateway import ensure_callback_server_started
@@ -23,6 +24,11 @@ SettingsFactory = Callable[[], Settings]
 
 # Taken out of the environment: it is no setting, and what tests start has nothing to skip.
 NO_SKIPS = os.environ.pop("INKSTREAM_NO_SKIPS", "") == "1"
+
+
+def in_section(settings: Settings, section: str, **changes: Any) -> Settings:
+    """The settings with some values of one section changed."""
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=changes)})
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,7 +11,7 @@ from benchmarks.drain import WARM_UP, drain_once
 from benchmarks.figures import OURS, Case, Incomplete, Outcome, with_slack
 from benchmarks.options import Options
 from benchmarks.place import Place
-from inkstream.chaos.fuzz import SAMPLES
+from inkstream.image.samples import FOLDER
 from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.model.reading import Reader
 from inkstream.producer.paths import read_paths
@@ -33,7 +33,7 @@ EVERY = 100
 def run(options: Options, place: Place) -> Outcome:
     """Rounds of both in turn."""
     count = WARM_UP + (20_000 if options.quick else 60_000)
-    broken = [picture for path in sorted(SAMPLES.glob("broken_*")) for picture in read_paths([path], 1 << 20)]
+    broken = [picture for path in sorted(FOLDER.glob("broken_*")) for picture in read_paths([path], 1 << 20)]
     sound = [picture for picture in read_paths(place.pictures, 1 << 20) if isinstance(picture, Picture)]
     mixed = broken_among(sound, [picture for picture in broken if isinstance(picture, Picture)], count)
     found: dict[str, list[dict[str, float]]] = defaultdict(list)

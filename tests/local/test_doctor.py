@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
+from tests.conftest import in_section
 
 from inkstream.cli.main import main
 from inkstream.local import file_checks, java, machine_checks, service_checks
@@ -33,10 +34,6 @@ def the_fault(settings: Settings, check: str, state: State = WRONG) -> str:
     [finding] = findings(settings, check)[state]
     assert finding.advice
     return finding.about
-
-
-def in_section(settings: Settings, section: str, **changes: Any) -> Settings:
-    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=changes)})
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from kafka import KafkaConsumer
 from pydantic import SecretStr
+from tests.conftest import in_section
 from tests.secure.conftest import PASSWORD, READER, READER_PASSWORD, Secured
 from tests.stream.test_restart import wait_until
 
@@ -33,10 +34,6 @@ pytestmark = pytest.mark.services
 
 SAMPLES = Path(inkstream.__file__).parent / "samples"
 TABLES = ("images", "predictions", "predictions_by_day")
-
-
-def in_section(settings: Settings, section: str, **values: Any) -> Settings:
-    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
 
 
 def start_stream(settings: Settings, *arguments: str) -> subprocess.Popen[str]:

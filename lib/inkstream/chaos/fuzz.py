@@ -8,13 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import inkstream
 from inkstream.chaos.hostile import hostile
+from inkstream.chaos.load import small_samples
 from inkstream.model.reading import Reader
 from inkstream.records import REJECTED
 
-SAMPLES = Path(inkstream.__file__).parent / "samples"
-LARGEST_ORIGINAL = 64 * 1024
 TOGETHER = 250  # a few of them large, so that they are held in memory
 FAILED = "decode_failed"
 
@@ -58,5 +56,4 @@ def fuzz(
 
 def read_originals() -> list[bytes]:
     """The small ones of the samples, of every format."""
-    files = (path for path in sorted(SAMPLES.iterdir()) if path.suffix != ".md")
-    return [path.read_bytes() for path in files if 0 < path.stat().st_size <= LARGEST_ORIGINAL]
+    return [data for data in small_samples("*_*") if data]

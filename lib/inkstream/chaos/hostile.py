@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from inkstream.image.broken import png_chunk, png_file
 from inkstream.image.sniff import PNG_SIGNATURE
 
 MAGIC = (
@@ -92,13 +93,14 @@ def metadata(rng: random.Random, _: Originals) -> bytes:
     content = {b"zTXt": b"a\0\0" + flood, b"iTXt": b"a\0\1\0\0\0" + flood, b"iCCP": b"a\0\0" + flood}.get(
         name, rng.randbytes(rng.choice((6, 2_000)))
     )
-    return png(rng.randrange(1, 40), rng.randrange(1, 40), extra=_chunk(name, content))
+    width, height = rng.randrange(1, 40), rng.randrange(1, 40)
+    return png_file(width, height, bytes((width + 1) * height), extra=png_chunk(name, content))
 
 
 def huge_header(rng: random.Random, _: Originals) -> bytes:
     """A PNG whose header claims more pixels than it has, up to 2**31 - 1 a side."""
     width, height = (rng.choice((0, 1, 28, 65_535, 2**31 - 1)) for _ in range(2))
-    return png(28, 28, claimed=(width, height))
+    return png_file(width, height, bytes(29 * 28))
 
 
 def directories(rng: random.Random, _: Originals) -> bytes:
@@ -140,7 +142,7 @@ DAMAGE: dict[str, Callable[[random.Random, Originals], bytes]] = {
 def noisy_png(rng: random.Random, max_bytes: int) -> bytes:
     """As many bytes as are allowed, all of them pixels."""
     side = int((max_bytes - 20_000) ** 0.5)
-    return png(side, side, rows=b"".join(b"\0" + rng.randbytes(side) for _ in range(side)), level=0)
+    return png_file(side, side, b"".join(b"\0" + rng.randbytes(side) for _ in range(side)), level=0)
 
 
 def wide_jpeg(rng: random.Random, _: int) -> bytes:
@@ -155,7 +157,7 @@ def wide_jpeg(rng: random.Random, _: int) -> bytes:
 def bomb(rng: random.Random, _: int) -> bytes:
     """A few kilobytes that unfold to 49 million pixels, or say that they do to gigapixels."""
     side = rng.choice((7_000, 30_000))
-    return png(side, side, level=9) if side == 7_000 else png(1, 1, claimed=(side, side))
+    return png_file(side, side, bytes((side + 1) * side if side == 7_000 else 2))
 
 
 def too_long(rng: random.Random, max_bytes: int) -> bytes:
@@ -169,22 +171,3 @@ LARGE: dict[str, Callable[[random.Random, int], bytes]] = {
     "bomb": bomb,
     "at the limit": too_long,
 }
-
-
-def png(
-    width: int,
-    height: int,
-    *,
-    claimed: tuple[int, int] | None = None,
-    rows: bytes | None = None,
-    extra: bytes = b"",
-    level: int = 6,
-) -> bytes:
-    """A grey PNG. claimed: what its header says instead. rows: filter byte and pixels of each; default: all black."""
-    header = struct.pack(">IIBBBBB", *(claimed or (width, height)), 8, 0, 0, 0, 0)
-    content = zlib.compress(bytes((width + 1) * height) if rows is None else rows, level)
-    return PNG_SIGNATURE + _chunk(b"IHDR", header) + extra + _chunk(b"IDAT", content) + _chunk(b"IEND", b"")
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

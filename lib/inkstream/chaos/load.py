@@ -7,20 +7,23 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-import inkstream
+from inkstream.image.samples import FOLDER
 from inkstream.settings import Settings
 from inkstream.store.kafka_client import build_client
 
 WITHOUT_KEY = 0.05
 AGAIN = 0.1  # an id that was uploaded before
 OUTAGE_MS = 120_000
-SAMPLES = Path(inkstream.__file__).parent / "samples"
 LARGEST = 64 * 1024
+
+
+def small_samples(names: str) -> list[bytes]:
+    """Those whose names match and that have 64 KiB at most, in the order of their names."""
+    return [path.read_bytes() for path in sorted(FOLDER.glob(names)) if path.stat().st_size <= LARGEST]
 
 
 class Load:
@@ -30,7 +33,7 @@ class Load:
         self._settings = settings
         self._rate = rate
         self._random = random.Random(seed)
-        self._pictures = [path.read_bytes() for path in sorted(SAMPLES.glob(names)) if path.stat().st_size <= LARGEST]
+        self._pictures = small_samples(names)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self._lock = threading.Lock()

@@ -63,12 +63,15 @@ def _damaged_png(rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def _png(width: int, height: int, rows: bytes, *, depth: int = 8) -> bytes:
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+def png_file(width: int, height: int, rows: bytes, *, depth: int = 8, extra: bytes = b"", level: int = 9) -> bytes:
+    """A grey PNG whose header says width and height, whatever rows holds. extra: chunks after the header."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0))
+    return PNG_SIGNATURE + header + extra + png_chunk(b"IDAT", zlib.compress(rows, level)) + png_chunk(b"IEND", b"")
 
-    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
-    return PNG_SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    """One chunk of a PNG, with its checksum."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def _zip(rng: np.random.Generator) -> bytes:
@@ -89,15 +92,15 @@ BROKEN: dict[str, Broken] = {
     "truncated_heic": Broken("heic", "unreadable", lambda rng: _cut(encode(_sheet(rng), "heic", rng), rng)),
     "half_png": Broken("png", "unreadable", lambda rng: _cut(encode(_sheet(rng, 80), "png", rng), rng)),
     "damaged_png": Broken("png", "unreadable", _damaged_png),
-    "zero_pixels": Broken("png", "unreadable", lambda _: _png(0, 0, b"")),
+    "zero_pixels": Broken("png", "unreadable", lambda _: png_file(0, 0, b"")),
     "text_named_png": Broken("png", "unsupported_format", lambda _: _TEXT),
     "page_named_jpg": Broken("jpg", "unsupported_format", lambda _: _HTML),
     "pdf": Broken("pdf", "unsupported_format", lambda _: _PDF),
     "svg": Broken("svg", "unsupported_format", lambda _: _SVG),
     "zip_named_png": Broken("png", "unsupported_format", _zip),
     "random_bytes": Broken("jpg", "unsupported_format", lambda rng: b"\x00" + rng.bytes(700)),
-    "bomb": Broken("png", "too_many_pixels", lambda _: _png(12000, 12000, bytes(12000 * 1501), depth=1)),
-    "huge_dimensions": Broken("png", "too_many_pixels", lambda _: _png(60000, 60000, bytes(60001))),
+    "bomb": Broken("png", "too_many_pixels", lambda _: png_file(12000, 12000, bytes(12000 * 1501), depth=1)),
+    "huge_dimensions": Broken("png", "too_many_pixels", lambda _: png_file(60000, 60000, bytes(60001))),
     "too_large": Broken("png", "too_large", lambda rng: encode(_sheet(rng, 80), "png", rng) + bytes(11 << 20)),
     "blank_canvas": Broken("png", "blank", lambda rng: encode(np.full((280, 280), 255, np.uint8), "png", rng)),
     "blank_paper": Broken("jpg", "blank", lambda rng: encode(_sheet(rng, 640), "jpeg", rng)),

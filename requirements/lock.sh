@@ -20,6 +20,6 @@ compile() { # <output> <arguments...>
 compile build.txt requirements/build.in
 compile quix.txt requirements/quix.in
 compile runtime.txt pyproject.toml --constraint requirements/build.txt
-for extra in train notebooks bench sbom test; do
+for extra in train notebooks bench chaos sbom test; do
     compile "$extra.txt" pyproject.toml --extra "$extra" --constraint requirements/runtime.txt --constraint requirements/build.txt
 done

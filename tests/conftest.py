@@ -18,7 +18,7 @@ from inkstream.local.ports import free_port
 from inkstream.local.services import RunningServices, down, running_services
 from inkstream.report.warehouse import EXTENSIONS, JARS
 from inkstream.settings import Settings, home, load_settings
-from inkstream.spark import BRIEF_JAVA, submit_environment
+from inkstream.spark import BRIEF_JAVA, default_conf, submit_environment
 
 SettingsFactory = Callable[[], Settings]
 
@@ -116,7 +116,7 @@ def spark(embedded: RunningServices) -> Iterator[SparkSession]:
     """A local Spark with two threads and the jobs' own configuration; it ends before the services do."""
     os.environ.update(submit_environment(java_home()))
     builder = SparkSession.builder.master("local[2]").appName("tests")
-    for key, value in {**_defaults(), **_for_tests()}.items():
+    for key, value in {**default_conf(), **_for_tests()}.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     # Spark calls a stream's Python through a server that waits by select(), which knows no file number over 1,023: it
@@ -124,12 +124,6 @@ def spark(embedded: RunningServices) -> Iterator[SparkSession]:
     ensure_callback_server_started(session.sparkContext._gateway)
     yield session
     session.stop()
-
-
-def _defaults() -> dict[str, str]:
-    """conf/spark-defaults.conf, as spark-submit reads it."""
-    lines = (home() / "conf" / "spark-defaults.conf").read_text().splitlines()
-    return dict(line.split(None, 1) for line in lines if line and not line.startswith("#"))
 
 
 def _for_tests() -> dict[str, str]:

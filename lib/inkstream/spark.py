@@ -11,6 +11,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from inkstream.errors import ServiceError, SettingError
+from inkstream.local.ports import LOOPBACK
 from inkstream.local.truststore import PASSWORD, make_truststore
 from inkstream.settings import Settings, home
 
@@ -42,6 +43,34 @@ def build_session(settings: Settings, name: str, *, cassandra: bool = True) -> S
     for key, value in (cassandra_conf(settings) if cassandra else {}).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def build_own_session(settings: Settings, name: str, class_path: str, java_home: Path) -> SparkSession:
+    """A session that no spark-submit has started: on this machine, two threads, its JVM a child of this process.
+
+    It is configured as a job's is. For a command that asks Spark again and again, and would wait for a JVM each time.
+    """
+    os.environ.update(submit_environment(java_home))
+    logging = f"-Dlog4j2.configurationFile=file:{home() / 'conf' / 'log4j2-spark.properties'}"
+    conf = {
+        **default_conf(),
+        "spark.driver.extraClassPath": class_path,
+        "spark.driver.extraJavaOptions": f"{BRIEF_JAVA} {logging}",
+        "spark.driver.bindAddress": LOOPBACK,
+        "spark.driver.host": LOOPBACK,
+        "spark.ui.enabled": "false",
+        **cassandra_conf(settings),
+    }
+    builder = SparkSession.builder.master("local[2]").appName(name)
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def default_conf() -> dict[str, str]:
+    """conf/spark-defaults.conf, as spark-submit reads it."""
+    lines = (home() / "conf" / "spark-defaults.conf").read_text().splitlines()
+    return dict(line.split(None, 1) for line in lines if line and not line.startswith("#"))
 
 
 def cassandra_conf(settings: Settings) -> dict[str, str]:

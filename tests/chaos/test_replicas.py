@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from kafka import KafkaConsumer
+from pyspark.sql import SparkSession
+from tests.stream.conftest import await_keyspace
 
 from inkstream.chaos.load import Load
 from inkstream.chaos.rounds import Round, drain, missing_ids, verify_round
@@ -16,9 +19,12 @@ from inkstream.local.doctor import FINE
 from inkstream.local.service_checks import check_cassandra, check_kafka
 from inkstream.local.services import RunningServices, known_services, running_services, up
 from inkstream.settings import Settings, load_settings, read_endpoints
+from inkstream.spark import cassandra_conf
 from inkstream.store.kafka_client import build_client
 from inkstream.store.schema import apply_schema
+from inkstream.store.session import open_session
 from inkstream.store.topics import create_topics, topic_configs
+from inkstream.stream.verify import verify
 
 pytestmark = pytest.mark.services
 
@@ -44,7 +50,9 @@ def plain(cluster: RunningServices) -> Settings:
     return cluster.settings.model_copy(update=blank)
 
 
-def test_a_broker_and_a_node_killed_under_load_do_not_stop_the_stream(cluster: RunningServices) -> None:
+def test_a_broker_and_a_node_killed_under_load_do_not_stop_the_stream(
+    cluster: RunningServices, spark: SparkSession
+) -> None:
     settings = cluster.settings
     stream, load = Victim(settings, settings.local.path), Load(settings, RATE, seed=1)
     struck = (cluster.brokers[0], cluster.nodes[0])  # those that clients are told of first
@@ -70,8 +78,12 @@ def test_a_broker_and_a_node_killed_under_load_do_not_stop_the_stream(cluster: R
         stream.stop()
     assert load.failed == 0
     assert missing_ids(settings, load.acknowledged) == []
+    for key, value in cassandra_conf(settings).items():
+        spark.conf.set(key, value)
+    await_keyspace(spark, settings.cassandra.keyspace)
     verified = Round(1, "one of three")
-    verify_round(settings, verified)
+    with open_session(settings.cassandra) as session:
+        verify_round(partial(verify, spark, session, settings, 10), verified)
     assert verified.found == {"lost": 0, "doubled": 0, "orphan": 0, "wrong": 0}
     await_that(lambda: faults(settings) == [])  # the copies are in step again
 

@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -18,7 +16,7 @@ import httpx
 import pytest
 from pyspark.sql import SparkSession
 
-import inkstream
+from inkstream.chaos.load import LoadOnDoor
 from inkstream.local.kafka import Kafka
 from inkstream.local.ports import free_port
 from inkstream.settings import Settings
@@ -30,7 +28,6 @@ from stream.conftest import Pipeline, await_keyspace
 
 pytestmark = pytest.mark.services
 
-SEVEN = (Path(inkstream.__file__).parent / "samples" / "clean_08_7.png").read_bytes()
 SENDERS = 4
 ENOUGH = 100
 
@@ -77,52 +74,17 @@ def start_gateway(settings: Settings, port: int) -> subprocess.Popen[bytes]:
         time.sleep(0.1)
 
 
-class Load:
-    """Senders that go on whatever happens; what was given an id, and what else was said."""
+def until(is_so: Callable[[], object]) -> None:
+    give_up = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.acknowledged: list[str] = []
-        self.refused: Counter[int] = Counter()
-        self._ended = threading.Event()
 
-    @contextmanager
-    def sending(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self._send) for _ in range(SENDERS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            for thread in threads:
-                thread.join()
-
-    def _send(self) -> None:
-        with httpx.Client(timeout=30) as client:
-            while not self._ended.is_set():
-                try:
-                    answer = client.post(f"{self.address}/api/images?wait=0", files={"file": ("7.png", SEVEN)})
-                except httpx.TransportError:
-                    time.sleep(0.05)
-                    continue
-                if answer.status_code == HTTPStatus.ACCEPTED:
-                    self.acknowledged.append(answer.json()["id"])
-                else:
-                    self.refused[answer.status_code] += 1
-                    time.sleep(0.05)
-
-    def until_more(self, count: int) -> None:
-        """Wait until so many more have an id."""
-        have = len(self.acknowledged)
-        self.until(lambda: len(self.acknowledged) >= have + count)
-
-    @staticmethod
-    def until(is_so: Callable[[], object]) -> None:
-        until = time.monotonic() + 60
-        while not is_so():
-            assert time.monotonic() < until
-            time.sleep(0.05)
+def until_more(load: LoadOnDoor, count: int) -> None:
+    """Wait until so many more have an id."""
+    have = len(load.acknowledged)
+    until(lambda: len(load.acknowledged) >= have + count)
 
 
 @contextmanager
@@ -140,23 +102,23 @@ def test_every_upload_that_got_an_id_outlives_the_gateway_and_kafka(
     alone: Settings, broker: Kafka, spark: SparkSession, tmp_path: Path
 ) -> None:
     port = free_port()
-    load = Load(f"http://127.0.0.1:{port}")
+    load = LoadOnDoor(f"http://127.0.0.1:{port}", senders=SENDERS)
     gateway = start_gateway(alone, port)
     try:
-        with load.sending():
-            load.until_more(ENOUGH)
+        with load.running():
+            until_more(load, ENOUGH)
             gateway.kill()
             gateway.wait()
             gateway = start_gateway(alone, port)
-            load.until_more(ENOUGH)
+            until_more(load, ENOUGH)
             broker.kill()
-            load.until(lambda: load.refused[HTTPStatus.SERVICE_UNAVAILABLE])
+            until(lambda: load.refused[HTTPStatus.SERVICE_UNAVAILABLE])
             broker.start()
-            load.until_more(ENOUGH)
+            until_more(load, ENOUGH)
             with stalled(broker):
                 before = load.refused.total()
-                load.until(lambda: load.refused.total() > before)
-            load.until_more(ENOUGH)
+                until(lambda: load.refused.total() > before)
+            until_more(load, ENOUGH)
         gateway.send_signal(signal.SIGTERM)
         assert gateway.wait(30) == 0
     finally:

@@ -1,13 +1,15 @@
-"""Uploads at a steady rate, through outages: small ones, again, broken ones; what Kafka acknowledged, by id."""
+"""Uploads through outages, to Kafka and to a gateway: small ones, again, broken ones; what was acknowledged, by id."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
@@ -19,6 +21,7 @@ WITHOUT_KEY = 0.05
 AGAIN = 0.1  # an id that was uploaded before
 OUTAGE_MS = 120_000
 LARGEST = 64 * 1024
+AGAIN_S = 0.05
 
 
 def small_samples(names: str) -> list[bytes]:
@@ -93,3 +96,49 @@ class Load:
         if key is not None:
             with self._lock:
                 self.acknowledged.add(key)
+
+
+class LoadOnDoor:
+    """Threads that upload a sample to a gateway, over and over, whatever happens to it.
+
+    sent: requests. acknowledged: the ids that it gave. refused: how often it answered something else, by HTTP status.
+    """
+
+    def __init__(self, address: str, *, senders: int = 1, rate: float = 0.0) -> None:
+        """rate: uploads a second of each sender; 0: as fast as it is answered."""
+        self._address = address.rstrip("/")
+        self._pause_s = 1 / rate if rate else 0.0
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, name="door", daemon=True) for _ in range(senders)]
+        [self._picture] = small_samples("clean_08_7.png")
+        self.sent = 0
+        self.acknowledged: list[str] = []
+        self.refused: Counter[int] = Counter()
+
+    @contextmanager
+    def running(self) -> Iterator[LoadOnDoor]:
+        """Upload while inside."""
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            for thread in self._threads:
+                thread.join()
+
+    def _run(self) -> None:
+        with httpx.Client(timeout=30) as client:
+            while not self._stop.wait(self._pause_s):
+                self.sent += 1
+                try:
+                    files = {"file": ("7.png", self._picture)}
+                    answer = client.post(f"{self._address}/api/images?wait=0", files=files)
+                except httpx.TransportError:  # it was killed, or is not back yet
+                    time.sleep(AGAIN_S)
+                    continue
+                if answer.status_code == httpx.codes.ACCEPTED:
+                    self.acknowledged.append(answer.json()["id"])
+                else:
+                    self.refused[answer.status_code] += 1
+                    time.sleep(AGAIN_S)

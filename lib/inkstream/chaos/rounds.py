@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
-import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from inkstream.chaos.load import Load
-from inkstream.chaos.strikes import STRIKES, Arena
+from inkstream.chaos.strikes import STRIKES, Arena, possible_kinds
 from inkstream.chaos.victim import Flight, Victim
 from inkstream.errors import ServiceError
-from inkstream.local.jars import spark_class_path
-from inkstream.local.java import java_home
-from inkstream.local.process import EmbeddedService
 from inkstream.settings import Settings
-from inkstream.spark import submit_environment, submit_line
 from inkstream.store.session import open_session
 from inkstream.stream.evidence import offsets_of
 from inkstream.stream.findings import KINDS
+from inkstream.stream.verify import Verdict
 
 log = logging.getLogger(__name__)
 
 FLIGHT_S = 120.0
 RECOVER_S = 240.0
-VERIFY_S = 900.0
 DRAIN_S = 600.0
 
 
@@ -38,6 +31,7 @@ class Round:
     """One strike. uncommitted: offsets under way when it came; stored: how many of those had their row already.
 
     recovered_s: seconds from the strike's end to the next micro-batch done. hung: the stream had to be killed for it.
+    again: offsets of the micro-batch under way that was done a second time, in whole or in part, because of it.
     """
 
     number: int
@@ -46,6 +40,7 @@ class Round:
     uncommitted: int = 0
     stored: int | None = None
     recovered_s: float = 0.0
+    again: int = 0
     restarted: bool = False
     hung: bool = False
     found: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
@@ -72,42 +67,45 @@ class Outcome:
 
 
 def run_rounds(
-    settings: Settings,
-    folder: Path,
+    arena: Arena,
+    verify: Callable[[], Verdict],
     *,
-    brokers: Sequence[EmbeddedService],
-    nodes: Sequence[EmbeddedService],
     rounds: int,
     rate: float,
     seed: int,
-    kinds: Sequence[str] = tuple(STRIKES),
+    kinds: Sequence[str] = (),
     tell: Callable[[Round], None] = lambda _: None,
 ) -> Outcome:
     """Strike `rounds` times, each kind in turn in an order that the seed gives; after each, verify.
 
+    rate: uploads a second to Kafka. kinds: all that the arena has what it takes for, where none are named.
+
     Raises:
-        ServiceError: the stream does not come back after a strike, or cannot be verified.
+        ServiceError: the stream does not come back after a strike.
     """
-    chance = random.Random(seed)
-    victim = Victim(settings, folder)
-    arena = Arena(victim, brokers, nodes, chance)
+    victim, settings = arena.victim, arena.victim.settings
+    kinds = kinds or possible_kinds(arena)
     load = Load(settings, rate, seed)
     done: list[Round] = []
     try:
-        with load.running():
+        with ExitStack() as loads:
+            for each in (load, arena.door) if arena.door else (load,):
+                loads.enter_context(each.running())
             victim.launch()
             for number in range(1, rounds + 1):
-                done.append(_round(arena, settings, number, kind_of(kinds, number, seed)))
+                done.append(_round(arena, verify, number, kind_of(kinds, number, seed)))
                 tell(done[-1])
         drain(victim, settings)
         final = Round(rounds + 1, "at the end")
-        verify_round(settings, final)
+        verify_round(verify, final)
         done.append(final)
         tell(final)
     finally:
         victim.kill_all()
         victim.stop()
-    return Outcome(seed, done, load.sent, len(load.acknowledged), missing_ids(settings, load.acknowledged))
+    acknowledged = load.acknowledged.union(arena.poisoned, arena.door.acknowledged if arena.door else ())
+    sent = load.sent + len(arena.poisoned) + (arena.door.sent if arena.door else 0)
+    return Outcome(seed, done, sent, len(acknowledged), missing_ids(settings, acknowledged))
 
 
 def kind_of(kinds: Sequence[str], number: int, seed: int) -> str:
@@ -118,7 +116,7 @@ def kind_of(kinds: Sequence[str], number: int, seed: int) -> str:
     return order[place]
 
 
-def _round(arena: Arena, settings: Settings, number: int, kind: str) -> Round:
+def _round(arena: Arena, verify: Callable[[], Verdict], number: int, kind: str) -> Round:
     victim = arena.victim
     this = Round(number, kind)
     if not victim.is_running():
@@ -130,13 +128,17 @@ def _round(arena: Arena, settings: Settings, number: int, kind: str) -> Round:
     time.sleep(arena.random.uniform(0.0, 1.0))
     flight = victim.flight() or victim.await_flight(FLIGHT_S) or flight
     this.batch, this.uncommitted = flight.batch, flight.uncommitted
-    STRIKES[kind](arena)
+    said_until = victim.log_file.stat().st_size
+    STRIKES[kind].do(arena)
     struck = time.monotonic()
     if not victim.is_running():
-        this.stored = _stored(settings, victim.flight() or flight)
+        flight = victim.flight() or flight
+        this.stored = _stored(victim.settings, flight)
     _recover(victim, this)
     this.recovered_s = time.monotonic() - struck
-    verify_round(settings, this)
+    if this.restarted or victim.tried_again(said_until):
+        this.again = flight.uncommitted
+    verify_round(verify, this)
     return this
 
 
@@ -197,30 +199,12 @@ def missing_ids(settings: Settings, acknowledged: set[str]) -> list[str]:
     return sorted(acknowledged - stored)
 
 
-def verify_round(settings: Settings, this: Round) -> None:
-    """Run the verify job on what the stream has recorded; put its findings into the round."""
-    line = submit_line(settings, "verify_stream", ["--json", "--sample", "20"], spark_class_path(settings), "local[2]")
-    own = {
-        "LOCAL__FOLDER": str(settings.local.path),
-        "KAFKA__BOOTSTRAP_SERVERS": settings.kafka.servers,
-        "KAFKA__TOPIC_PREFIX": settings.kafka.topic_prefix,
-        "CASSANDRA__CONTACT_POINTS": ",".join(settings.cassandra.hosts),
-        "CASSANDRA__PORT": str(settings.cassandra.port),
-        "CASSANDRA__KEYSPACE": settings.cassandra.keyspace,
-    }
-    environment = submit_environment(java_home()) | {f"INKSTREAM_{name}": value for name, value in own.items()}
-    try:
-        ended = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=VERIFY_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise ServiceError(f"round {this.number}: verify was not done within {VERIFY_S:.0f} s") from error
-    start = ended.stdout.find("{\n")
-    if start < 0:
-        said = (ended.stderr.strip() or ended.stdout.strip()).splitlines() or ["nothing"]
-        raise ServiceError(f"round {this.number}: verify ended with {ended.returncode} and said: {said[-1]}")
-    verdict: dict[str, Any] = json.loads(ended.stdout[start:])
-    for account in verdict["accounts"]:
-        this.repeated += account["repeated"]
-        for kind, number in account["found"].items():
+def verify_round(verify: Callable[[], Verdict], this: Round) -> None:
+    """Compare what the stream has recorded with what there is; put the findings into the round."""
+    verdict = verify()
+    for account in verdict.accounts:
+        this.repeated += account.repeated
+        for kind, number in account.found.items():
             this.found[kind] += number
-    for finding in verdict["findings"]:
+    for finding in verdict.findings:
         log.warning("round %d: %s", this.number, finding)

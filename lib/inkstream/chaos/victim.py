@@ -6,17 +6,20 @@ import json
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from inkstream.local.process import EmbeddedService
 from inkstream.local.stream import JOB, Stream
 from inkstream.settings import Settings
 
 BATCH_OFFSETS = 400  # small micro-batches: there is always one under way
 POLL_S = 0.05
+TRIED_AGAIN = (b"Lost task", b"Lost executor", b"are read again, apart")
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,16 @@ class Flight:
 class Victim(Stream):
     """The stream job on the run's own services, with a checkpoint that can be exchanged."""
 
-    def __init__(self, settings: Settings, folder: Path, batch_offsets: int = BATCH_OFFSETS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        batch_offsets: int = BATCH_OFFSETS,
+        executors_of: Sequence[EmbeddedService] = (),
+    ) -> None:
         super().__init__(settings, folder, bound=True)
         self.batch_offsets = batch_offsets
+        self.executors_of = executors_of  # the cluster's workers, where it runs on one
         self.generation = 0
 
     @property
@@ -55,6 +65,8 @@ class Victim(Stream):
             "INKSTREAM_KAFKA__TOPIC_PREFIX": self.settings.kafka.topic_prefix,
             "INKSTREAM_CASSANDRA__KEYSPACE": self.settings.cassandra.keyspace,
             "INKSTREAM_STREAM__MAX_OFFSETS_PER_TRIGGER": str(self.batch_offsets),
+            "INKSTREAM_IMAGE__MAX_PIXELS": str(self.settings.image.max_pixels),
+            "INKSTREAM_IMAGE__DECODE_LIMIT_S": str(self.settings.image.decode_limit_s),
         }
 
     def kill_all(self) -> None:
@@ -78,10 +90,22 @@ class Victim(Stream):
         return self._children(f"{JOB}.py")
 
     def _children(self, word: str) -> list[psutil.Process]:
-        """Processes below Spark's JVM with this word in their command line."""
-        process = self.process()
-        found = process.children(recursive=True) if process else []
+        """Processes below Spark's JVMs with this word in their command line."""
+        roots = (service.process() for service in (self, *self.executors_of))
+        found = [child for root in roots if root for child in root.children(recursive=True)]
         return [child for child in found if word in " ".join(_line(child))]
+
+    def last_entry(self, name: str) -> Path:
+        """The newest file of a log in the checkpoint: `offsets` or `commits`."""
+        folder = self.checkpoint / name
+        return folder / str(max(_batches(folder)))
+
+    def tried_again(self, since: int) -> bool:
+        """Whether the stream says after that byte of its log that a task was lost, or pictures were read again."""
+        with self.log_file.open("rb") as file:
+            file.seek(since)
+            said = file.read()
+        return any(words in said for words in TRIED_AGAIN)
 
     def committed(self) -> int:
         """The last micro-batch that is done; -1 where none is."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,16 +13,20 @@ if TYPE_CHECKING:
 
     from inkstream.chaos.rounds import Outcome, Round
     from inkstream.chaos.soak import Soaked
+    from inkstream.chaos.strikes import Arena
     from inkstream.local.services import RunningServices
+    from inkstream.stream.verify import Verdict
 
-COLUMNS = ("round", "strike", "batch", "under way", "stored already", "back after", "repeated answers")
+COLUMNS = ("round", "strike", "batch", "under way", "stored already", "done again", "back after", "repeated answers")
+DOOR_RATE = 5.0
+VERIFIED_AGAIN = 20
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command(
         epilog="Examples: `./submit.sh chaos`; `./submit.sh chaos --rounds 20 --seed 7`; "
-        "`./submit.sh chaos --brokers 3 --nodes 3`."
+        "`./submit.sh chaos --rounds 20 --brokers 3 --nodes 3`."
     )(chaos)
     app.command(epilog="Examples: `./submit.sh soak`; `./submit.sh soak --minutes 480 --rate 50`.")(soak)
 
@@ -30,47 +34,89 @@ def register(app: typer.Typer) -> None:
 def chaos(
     rounds: Annotated[int, typer.Option(help="Strikes.", min=1)] = 8,
     seed: Annotated[int, typer.Option(help="The same seed, the same strikes in the same order.")] = 1,
-    rate: Annotated[float, typer.Option(help="Uploads a second meanwhile.", min=1)] = 100.0,
-    brokers: Annotated[int, typer.Option(help="Brokers of Kafka, of which one is struck at a time.", min=1)] = 1,
-    nodes: Annotated[int, typer.Option(help="Nodes of Cassandra, of which one is struck at a time.", min=1)] = 1,
+    rate: Annotated[float, typer.Option(help="Uploads a second to Kafka meanwhile.", min=1)] = 100.0,
+    brokers: Annotated[int, typer.Option(help="Brokers of Kafka; of several, one or all are struck.", min=1)] = 1,
+    nodes: Annotated[int, typer.Option(help="Nodes of Cassandra; of several, one or all are struck.", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="Workers of a Spark cluster; 0: none, Spark in one process.", min=0)] = 1,
 ) -> int:
-    """Kill a real stream, Kafka and Cassandra under load, again and again; after each round, verify.
+    """Kill a real stream, Spark, Kafka, Cassandra and a gateway under load, again and again; after each round, verify.
 
-    On services of its own in a folder of its own; nothing that runs is touched. Ends with 1 where anything was lost,
-    doubled, orphan or wrong. A round takes about a minute.
+    On services of its own in a folder of its own; nothing that runs is touched. Every kind of strike comes once before
+    any comes again. Ends with 1 where anything was lost, doubled, orphan or wrong. A round takes one to three minutes.
     """
     from rich.console import Console
 
     from inkstream.chaos.rounds import run_rounds
-    from inkstream.chaos.strikes import STRIKES
+    from inkstream.chaos.strikes import STRIKES, possible_kinds
+    from inkstream.local.extras import ensure_extra
 
+    ensure_extra("chaos")
     console = Console(highlight=False, soft_wrap=True)
     console.print(
-        f"Seed {seed}: {rounds} strikes at {rate:g} uploads a second, brokers: {brokers}, nodes: {nodes}", markup=False
+        f"Seed {seed}: {rounds} strikes at {rate:g} uploads a second, brokers: {brokers}, nodes: {nodes}, "
+        f"Spark's workers: {workers}",
+        markup=False,
     )
 
     def tell(done: Round) -> None:
         console.print(_sentence(done), markup=False)
 
-    with _own_services("chaos", brokers, nodes) as services:
-        folder = services.settings.local.path
-        outcome = run_rounds(
-            services.settings,
-            folder,
-            brokers=services.brokers,
-            nodes=services.nodes,
-            rounds=rounds,
-            rate=rate,
-            seed=seed,
-            kinds=tuple(STRIKES),
-            tell=tell,
-        )
-    report = folder / "report.txt"
+    with _arena(seed, brokers, nodes, workers) as (arena, verify):
+        kinds = possible_kinds(arena)
+        for name, strike in STRIKES.items():
+            if name not in kinds:
+                console.print(f"Left out: {name}; it takes {strike.without}", markup=False)
+        outcome = run_rounds(arena, verify, rounds=rounds, rate=rate, seed=seed, tell=tell)
+        report = arena.victim.folder / "report.txt"
     with report.open("w") as file:
-        _show(outcome, Console(file=file, width=160))
+        _show(outcome, Console(file=file, width=170))
     _show(outcome, console)
     console.print(f"The report is in {report}", markup=False)
     return 0 if outcome.passed else 1
+
+
+@contextmanager
+def _arena(seed: int, brokers: int, nodes: int, workers: int) -> Iterator[tuple[Arena, Callable[[], Verdict]]]:
+    """All that can be struck, started on services of its own; and what verifies, with a Spark that is not struck."""
+    import random
+    from functools import partial
+
+    from inkstream.chaos.clock import stepped_clock
+    from inkstream.chaos.disk import small_disk
+    from inkstream.chaos.load import LoadOnDoor
+    from inkstream.chaos.strikes import POISONED, Arena
+    from inkstream.chaos.victim import Victim
+    from inkstream.local.gateway import Gateway
+    from inkstream.local.jars import spark_class_path
+    from inkstream.local.java import java_home
+    from inkstream.settings import load_settings
+    from inkstream.spark import build_own_session
+    from inkstream.store.session import open_session
+    from inkstream.stream.verify import verify
+
+    folder = load_settings().local.path / "chaos"
+    with ExitStack() as open_ends:
+        disk = open_ends.enter_context(small_disk(folder / "checkpoints"))
+        folder.mkdir(parents=True, exist_ok=True)
+        clock = open_ends.enter_context(stepped_clock(folder))
+        services = open_ends.enter_context(_own_services("chaos", brokers, nodes, workers))
+        settings = services.settings.model_copy(update={"image": POISONED})
+        gateway = Gateway(settings, folder, bound=True, usual=False)
+        open_ends.callback(gateway.stop)
+        gateway.start()
+        session = open_ends.enter_context(open_session(settings.cassandra))
+        spark = build_own_session(settings, "inkstream-chaos", spark_class_path(settings), java_home())
+        open_ends.callback(spark.stop)
+        arena = Arena(
+            Victim(settings, folder, executors_of=services.workers),
+            services,
+            random.Random(seed),
+            gateway=gateway,
+            door=LoadOnDoor(gateway.address, rate=DOOR_RATE),
+            disk=disk,
+            clock=clock,
+        )
+        yield arena, partial(verify, spark, session, settings, VERIFIED_AGAIN)
 
 
 def soak(
@@ -106,7 +152,7 @@ def soak(
 
 
 @contextmanager
-def _own_services(name: str, brokers: int = 1, nodes: int = 1) -> Iterator[RunningServices]:
+def _own_services(name: str, brokers: int = 1, nodes: int = 1, workers: int = 0) -> Iterator[RunningServices]:
     """Kafka and Cassandra in a folder of this name, empty, with topics and tables."""
     import shutil
 
@@ -120,7 +166,7 @@ def _own_services(name: str, brokers: int = 1, nodes: int = 1) -> Iterator[Runni
     folder = plain.local.path / name
     for part in ("data", "checkpoints", "run", "log"):
         shutil.rmtree(folder / part, ignore_errors=True)
-    with running_services(blank, folder, brokers=brokers, nodes=nodes) as services:
+    with running_services(blank, folder, brokers=brokers, nodes=nodes, workers=workers) as services:
         create_topics(services.settings)
         apply_schema(services.settings)
         yield services
@@ -164,8 +210,8 @@ def _table(outcome: Outcome) -> Table:
     table = Table(*COLUMNS, *KINDS, title=f"Chaos, seed {outcome.seed}", title_justify="left")
     for done in outcome.rounds:
         stored = "" if done.stored is None else f"{done.stored:,}"
-        struck = (str(done.batch), f"{done.uncommitted:,}", stored, f"{done.recovered_s:.0f} s")
-        row = (str(done.number), done.kind, *(struck if done.batch >= 0 else ("", "", "", "")), f"{done.repeated:,}")
+        struck = (str(done.batch), f"{done.uncommitted:,}", stored, f"{done.again:,}", f"{done.recovered_s:.0f} s")
+        row = (str(done.number), done.kind, *(struck if done.batch >= 0 else [""] * len(struck)), f"{done.repeated:,}")
         table.add_row(*row, *(f"{number:,}" for number in done.found.values()))
     return table
 
@@ -174,12 +220,13 @@ def _show(outcome: Outcome, console: object) -> None:
     from rich.console import Console
 
     assert isinstance(console, Console)
-    console.width = max(console.width, 140)
+    console.width = max(console.width, 160)
     console.print(_table(outcome))
     counted = [done for done in outcome.rounds if done.batch >= 0]
-    again = sum(done.uncommitted > 0 for done in counted)
+    under_way, again = (sum(getattr(done, name) > 0 for done in counted) for name in ("uncommitted", "again"))
     console.print(
-        f"{len(counted)} strikes, {again} of them with messages under way; {outcome.sent:,} uploads sent, "
+        f"{len(counted)} strikes, {under_way} of them with messages under way, {again} with a micro-batch done again; "
+        f"{outcome.sent:,} uploads sent, "
         f"{outcome.acknowledged:,} ids acknowledged, {len(outcome.missing):,} of those without a row"
     )
     console.print("Passed: nothing lost, nothing doubled, nothing wrong" if outcome.passed else "FAILED")

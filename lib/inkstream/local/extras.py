@@ -22,6 +22,7 @@ EXTRAS = {
     "train": "TensorFlow, to train a model",
     "notebooks": "JupyterLab, to open the notebooks",
     "bench": "what the benchmark compares with",
+    "chaos": "what steps a clock",
     "sbom": "what writes the bill of materials",
     "test": "the test and style tools",
 }

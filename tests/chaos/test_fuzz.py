@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from inkstream.cli.fuzz import _table
 from inkstream.image.parts import Part, _is_frame, find_parts, without_frames
 from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.model.reading import Reader
+from inkstream.records import Reading
 from inkstream.settings import MIB, ImageSettings
 
 LIMITS = ImageSettings()
@@ -27,6 +30,7 @@ LARGE_COMES_TO = {
     "50 million pixels": None,
     "bomb": "blank",
     "at the limit": "unreadable",
+    "scans": "blank",
 }
 
 
@@ -59,6 +63,29 @@ def test_files_as_large_as_they_come_are_read_or_rejected(kind: str) -> None:
     made = LARGE[kind](random.Random(1), LIMITS.max_image_bytes)
     [reading] = Reader(load_bundle(shipped_bundle()), LIMITS).read([made], apart=True)
     assert reading.reason_code == LARGE_COMES_TO[kind]
+
+
+class Hesitant(Reader):
+    """Takes its time for one file when it is asked first, as on a machine that is busy."""
+
+    slow, asked = b"", 0
+
+    def read(self, pictures: Iterable[bytes | int], *, apart: bool = False) -> list[Reading]:
+        self.asked += 1
+        return super().read(pictures, apart=apart)
+
+    def _prepare(self, data: bytes | int) -> Any:
+        if data == self.slow and self.asked == 1:
+            time.sleep(3)
+        return super()._prepare(data)
+
+
+def test_a_file_that_is_slow_only_beside_others_breaks_nothing(tmp_path: Path) -> None:
+    limits = LIMITS.model_copy(update={"decode_limit_s": 1.5})
+    reader = Hesitant(load_bundle(shipped_bundle()), limits)
+    _, reader.slow = hostile(2, 3, read_originals(), LIMITS.max_image_bytes)
+    found = fuzz(reader, LIMITS.max_image_bytes, files=5, seed=3, keep=tmp_path)
+    assert (found.broke, found.slow_once, found.outcomes.total()) == ([], 1, 5)
 
 
 def test_a_file_that_breaks_its_reader_is_named_and_kept(tmp_path: Path) -> None:

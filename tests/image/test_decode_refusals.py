@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from inkstream import records
+from inkstream.chaos.poison import slow_jpeg
 from inkstream.errors import Rejected
 from inkstream.image.decode import decode
 from inkstream.settings import ImageSettings
@@ -163,6 +164,16 @@ def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
     scan = data[last : data.rindex(b"\xff\xd9")]
     found = rejection(data[:last] + scan * 500 + b"\xff\xd9")
     assert (found.code, "scans" in found.reason) == ("unreadable", True)
+
+
+def test_the_more_pixels_a_jpeg_has_the_fewer_scans_are_read() -> None:
+    few = ImageSettings(max_pixels=640 * 640)
+    assert decode(slow_jpeg(640, 16), few).width == 640
+    found = rejection(slow_jpeg(640, 17), few)
+    assert (found.code, found.reason) == (
+        "unreadable",
+        "The JPEG picture has 17 scans, as no camera writes; 16 are read.",
+    )
 
 
 def zipped() -> bytes:

@@ -15,7 +15,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 LIBRARY = "libfaketime.so.1"
-SEEN_AFTER_S = 1  # how long a process may go by what it read last: asking the file each time would slow it down
+CACHED_S = 1  # a process goes by what it read last for so long: asking the file each time would slow it down
+SEEN_AFTER_S = 2 * CACHED_S  # it counts whole seconds
 FAR_S = 86_400.0
 
 
@@ -38,7 +39,7 @@ class SteppedClock:
         return {
             "LD_PRELOAD": str(self._library),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": str(SEEN_AFTER_S),
+            "FAKETIME_CACHE_DURATION": str(CACHED_S),
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
         }

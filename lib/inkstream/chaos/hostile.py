@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from inkstream.chaos.poison import slow_jpeg
 from inkstream.image.broken import png_chunk, png_file
 from inkstream.image.sniff import PNG_SIGNATURE
 
@@ -165,9 +166,15 @@ def too_long(rng: random.Random, max_bytes: int) -> bytes:
     return PNG_SIGNATURE + bytes(max_bytes - len(PNG_SIGNATURE) + rng.choice((0, 1)))
 
 
+def scans(rng: random.Random, max_bytes: int) -> bytes:
+    """Far more scans than a camera writes, over nearly as many pixels as are read."""
+    return slow_jpeg(7_000, rng.choice((16, 100)))
+
+
 LARGE: dict[str, Callable[[random.Random, int], bytes]] = {
     "10 MiB of pixels": noisy_png,
     "50 million pixels": wide_jpeg,
     "bomb": bomb,
     "at the limit": too_long,
+    "scans": scans,
 }

@@ -51,7 +51,8 @@ def fuzz(
     console.width = max(console.width, 140)  # cut names and numbers say nothing
     console.print(_table(found))
     console.print(
-        f"{files:,} files, seed {seed}; {len(found.broke):,} broke their reader; "
+        f"{files:,} files, seed {seed}; {len(found.broke):,} broke their reader, {found.slow_once:,} were slow "
+        "once and not when read alone; "
         f"a reading process had {found.peak_memory / MIB:,.0f} MiB at most"
     )
     for number, kind, reason in found.broke:

@@ -81,7 +81,10 @@ _OPENERS: dict[str, Callable[[BytesIO], Image.Image]] = {
 }
 _VARIANT_WORDS = ("unknown pixel mode", "unsupported", "not supported")
 _ORIENTATION_TAG = 0x0112
-_MAX_JPEG_SCANS = 200  # a progressive file of thousands of scans, each over all pixels, would take minutes
+# A progressive file of thousands of scans, each over all pixels, would take minutes, and one of a hundred over as many
+# pixels as are read half a minute. Cameras and libjpeg write ten.
+_MAX_JPEG_SCANS = 200
+_MAX_JPEG_SCANS_OF_LARGEST = 16
 
 
 class Picture(NamedTuple):
@@ -164,13 +167,13 @@ def _decode_guarded(kind: str, read: Callable[[], Picture]) -> Picture:
 def _decode_with_pillow(data: bytes, kind: str, limits: ImageSettings, detail: int) -> Picture:
     if kind == "webp":
         _check_size(*_webp_size(data), limits)  # opening alone would take its memory
-    elif kind == "jpeg" and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
-        raise Rejected("unreadable", f"The JPEG picture has more than {_MAX_JPEG_SCANS} scans, as no camera writes.")
     picture = _OPENERS[kind](BytesIO(data))
     width, height = picture.size
     _check_size(width, height, limits)
-    if kind == "jpeg" and detail:
-        picture.draft(None, _draft_size(width, height, detail))
+    if kind == "jpeg":
+        _check_scans(data.count(b"\xff\xda"), width * height, limits)
+        if detail:
+            picture.draft(None, _draft_size(width, height, detail))
     picture.load()
     pixels = pixels_of(picture, detail)
     turned = _turned(pixels, _orientation(picture))
@@ -195,6 +198,12 @@ def _check_size(width: int, height: int, limits: ImageSettings) -> None:
     if width * height > limits.max_pixels:
         reason = f"The picture has {width:,} x {height:,} pixels; at most {limits.max_pixels:,} are read."
         raise Rejected("too_many_pixels", reason)
+
+
+def _check_scans(scans: int, pixels: int, limits: ImageSettings) -> None:
+    most = min(_MAX_JPEG_SCANS, _MAX_JPEG_SCANS_OF_LARGEST * limits.max_pixels // pixels)
+    if scans > most:
+        raise Rejected("unreadable", f"The JPEG picture has {scans:,} scans, as no camera writes; {most} are read.")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

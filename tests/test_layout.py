@@ -113,7 +113,7 @@ def test_every_dependency_is_in_its_lock() -> None:
     assert named - locked == set()
 
 
-@pytest.mark.parametrize("name", ["build", "runtime", "train", "notebooks", "bench", "test", "quix"])
+@pytest.mark.parametrize("name", ["build", "runtime", "train", "notebooks", "bench", "chaos", "sbom", "test", "quix"])
 def test_every_locked_package_has_a_checksum(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     packages = re.findall(r"^[a-z0-9-]+==.*\n", text, re.MULTILINE)

@@ -17,6 +17,11 @@ _OF_OTHERS = (PySparkException, Py4JError, *CASSANDRA_ERRORS)
 # What they say, our sentence, the exit status.
 _KNOWN = (
     (
+        "No space left on device",
+        "A disk that the {job} writes to is full; nothing is lost, make room and start it again",
+        1,
+    ),
+    (
         r"Some data may have been lost|OffsetOutOfRange",
         "The topic no longer holds offsets that the stream has not read (its retention took them), so they are lost; "
         'set stream.on_data_loss to "continue" to go on with what is there',

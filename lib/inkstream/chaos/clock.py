@@ -41,6 +41,7 @@ class SteppedClock:
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": str(CACHED_S),
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # it waits on the wrong clock: no thread of a JVM would ever rest
             "NO_FAKE_STAT": "1",
         }
 

@@ -1,40 +1,17 @@
-"""The spark-submit line; and what is said of a Spark that cannot be reached, before Spark's own minute of waiting."""
+"""The spark-submit line, and what a session is configured with."""
 
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 
 import pytest
+from pydantic import SecretStr
+from tests.conftest import in_section
 
-from inkstream.errors import ServiceError, SettingError
 from inkstream.local.java import java_home
-from inkstream.local.ports import free_port
 from inkstream.settings import Settings
-from inkstream.spark import BRIEF_JAVA, require_master, submit_line
-
-
-def test_a_master_that_nobody_serves_is_named_with_what_to_do() -> None:
-    port = free_port()
-    with pytest.raises(ServiceError, match=rf"spark://127\.0\.0\.1:{port} .*refused.*up --workers"):
-        require_master(f"spark://127.0.0.1:{port}")
-
-
-def test_one_of_several_masters_is_enough() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as served:
-        require_master(f"spark://127.0.0.1:{free_port()},127.0.0.1:{served.getsockname()[1]}")
-
-
-@pytest.mark.parametrize("master", ["spark://", "spark://host", "spark://host:port"])
-def test_a_master_without_a_port_is_a_wrong_setting(master: str) -> None:
-    with pytest.raises(SettingError, match="spark://host:port"):
-        require_master(master)
-
-
-@pytest.mark.parametrize("master", ["local[*,4]", "yarn", "k8s://https://host:6443"])
-def test_other_masters_are_sparks_to_find(master: str) -> None:
-    require_master(master)
+from inkstream.spark import BRIEF_JAVA, PROTECTED, protection_conf, submit_line
 
 
 @pytest.mark.parametrize(
@@ -51,3 +28,19 @@ def test_a_jvm_without_the_optimising_compiler_has_as_much_room_for_code_as_any(
     room = re.search(r"ReservedCodeCacheSize\s*=\s*(\d+)", flags)
     assert room
     assert int(room[1]) == 240 * 2**20
+
+
+def test_without_a_secret_sparks_processes_are_left_as_they_are() -> None:
+    assert protection_conf(Settings(), "spark://127.0.0.1:7077") == {}
+
+
+@pytest.mark.parametrize("master", ["local[*,4]", "yarn", "k8s://https://host:6443"])
+def test_a_spark_that_makes_its_own_secret_is_protected_and_is_not_told_ours(master: str) -> None:
+    settings = in_section(Settings(), "spark", secret=SecretStr("hush"))
+    assert protection_conf(settings, master) == PROTECTED
+    assert protection_conf(settings, "spark://127.0.0.1:7077") == {**PROTECTED, "spark.authenticate.secret": "hush"}
+
+
+def test_the_line_holds_no_secret() -> None:
+    settings = in_section(Settings(), "spark", secret=SecretStr("hush"))
+    assert "hush" not in " ".join(submit_line(settings, "verify_stream", [], "jars/*", "spark://127.0.0.1:7077"))

@@ -128,6 +128,7 @@ class SparkSettings(Section):
     master: str = "local[*,4]"
     driver_memory: str = Field("1g", pattern=r"^\d+[kmgtKMGT]$")
     executor_memory: str = Field("1g", pattern=r"^\d+[kmgtKMGT]$")
+    secret: SecretStr = SecretStr("")
 
 
 class ImageSettings(Section):

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
-from inkstream.errors import ServiceError, SettingError
+from inkstream.local.masters import STANDALONE, require_admission
 from inkstream.local.ports import LOOPBACK
 from inkstream.local.truststore import PASSWORD, make_truststore
 from inkstream.settings import Settings, home
 
-CONNECT_S = 5.0
+SECRET_KEY = "spark.authenticate.secret"
+# How Spark's processes speak to one another where they share a secret. The fallback, an older handshake, encrypts
+# nothing. The cipher AES/GCM/NoPadding is there in Spark 3.5.7 too, but a worker that has it never joins its master.
+PROTECTED = {
+    "spark.authenticate": "true",
+    "spark.network.crypto.enabled": "true",
+    "spark.network.crypto.saslFallback": "false",
+    "spark.network.crypto.authEngineVersion": "2",
+    "spark.io.encryption.enabled": "true",  # shuffles, spills and broadcasts on the disk
+}
 # Those of TLS 1.3 and 1.2 with forward secrecy; the connector's own two are of 2002, and no server of today takes them.
 CIPHER_SUITES = (
     "TLS_AES_256_GCM_SHA384",
@@ -32,39 +41,80 @@ BRIEF_JOBS = frozenset({"build_report", "query_warehouse"})
 BRIEF_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 
 
-def build_session(settings: Settings, name: str, *, cassandra: bool = True) -> SparkSession:
+def build_session(
+    settings: Settings, name: str, *, cassandra: bool = True, more: Mapping[str, str] | None = None
+) -> SparkSession:
     """The session of a job that spark-submit runs, with the addresses and secrets of the settings.
 
     cassandra: False for a job that reads and writes files only, and needs none of its addresses.
+    more: what this job alone is configured with.
 
-    Secrets are set here and not on the command line, where any user of the machine could read them.
+    Raises:
+        ServiceError: a standalone master does not let it in.
     """
-    builder = SparkSession.builder.appName(name)
-    for key, value in (cassandra_conf(settings) if cassandra else {}).items():
-        builder = builder.config(key, value)
-    return builder.getOrCreate()
+    SparkContext._ensure_initialized()  # takes up spark-submit's JVM, which knows the master
+    conf = {"spark.app.name": name, **(more or {})}
+    return _open_session(settings, conf, SparkConf().get("spark.master", ""), cassandra=cassandra)
 
 
-def build_own_session(settings: Settings, name: str, class_path: str, java_home: Path) -> SparkSession:
+def build_own_session(
+    settings: Settings,
+    name: str,
+    class_path: str,
+    java_home: Path,
+    *,
+    cassandra: bool = True,
+    more: Mapping[str, str] | None = None,
+) -> SparkSession:
     """A session that no spark-submit has started: on this machine, two threads, its JVM a child of this process.
 
-    It is configured as a job's is. For a command that asks Spark again and again, and would wait for a JVM each time.
+    It is configured as a job's is, and then with `more`. For a command that asks Spark again and again, and would wait
+    for a JVM each time. Raises as `build_session`.
     """
     os.environ.update(submit_environment(java_home))
-    logging = f"-Dlog4j2.configurationFile=file:{home() / 'conf' / 'log4j2-spark.properties'}"
     conf = {
         **default_conf(),
+        "spark.master": "local[2]",
+        "spark.app.name": name,
         "spark.driver.extraClassPath": class_path,
-        "spark.driver.extraJavaOptions": f"{BRIEF_JAVA} {logging}",
+        "spark.driver.extraJavaOptions": f"{BRIEF_JAVA} {logging_option()}",
         "spark.driver.bindAddress": LOOPBACK,
         "spark.driver.host": LOOPBACK,
         "spark.ui.enabled": "false",
-        **cassandra_conf(settings),
+        **(more or {}),
     }
-    builder = SparkSession.builder.master("local[2]").appName(name)
-    for key, value in conf.items():
+    # PySpark writes all that it knows by then on the command line of the JVM: no secret is among it yet.
+    SparkContext._ensure_initialized(conf=SparkConf().setAll(list(conf.items())))
+    return _open_session(settings, conf, conf["spark.master"], cassandra=cassandra)
+
+
+def _open_session(settings: Settings, conf: Mapping[str, str], master: str, *, cassandra: bool) -> SparkSession:
+    """The session in this process's JVM, which runs already.
+
+    Secrets are set here and not on a command line, where any user of the machine could read them.
+    """
+    protection = protection_conf(settings, master)
+    require_admission(master, protection)
+    builder = SparkSession.builder
+    for key, value in {**conf, **protection, **(cassandra_conf(settings) if cassandra else {})}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def protection_conf(settings: Settings, master: str) -> dict[str, str]:
+    """What a session is configured with where `spark.secret` is set: PROTECTED, and at a standalone master the secret.
+
+    Everywhere else Spark makes one for each session; ours would lie in files of YARN's and be of no use.
+    """
+    secret = settings.spark.secret.get_secret_value()
+    if not secret:
+        return {}
+    return {**PROTECTED, **({SECRET_KEY: secret} if master.startswith(STANDALONE) else {})}
+
+
+def logging_option() -> str:
+    """The JVM's option that names conf/log4j2-spark.properties."""
+    return f"-Dlog4j2.configurationFile=file:{home() / 'conf' / 'log4j2-spark.properties'}"
 
 
 def default_conf() -> dict[str, str]:
@@ -105,7 +155,7 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
     schema = f"-Ddatastax-java-driver.advanced.metadata.schema.refreshed-keyspaces.0={settings.cassandra.keyspace}"
     java = f"-XX:+UseParallelGC {schema}"
     driver = f"{BRIEF_JAVA} {java}" if job in BRIEF_JOBS else java
-    logging = f"-Dlog4j2.configurationFile=file:{root / 'conf' / 'log4j2-spark.properties'}"
+    logging = logging_option()
     if "--debug" in arguments:
         logging += " -Dinkstream.pattern=%d{HH:mm:ss}_%p_%c{1}:_%m%n%ex"  # no spaces: spark-submit cuts there
     return [
@@ -131,35 +181,6 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
         str(root / "jobs" / f"{job}.py"),
         *arguments,
     ]
-
-
-def require_master(master: str) -> None:
-    """See that a standalone master (spark://host:port, or several with commas) takes connections.
-
-    Spark itself tries for a minute and then tells of an application that is not initialised. Masters of other kinds are
-    left to Spark.
-
-    Raises:
-        ServiceError: none of them does.
-        SettingError: it names no port.
-    """
-    scheme, _, addresses = master.partition("://")
-    if scheme != "spark":
-        return
-    reasons = []
-    for address in addresses.split(","):
-        host, _, port = address.rpartition(":")
-        if not (host and port.isdigit()):
-            raise SettingError(f"spark.master has the value {master!r}; a standalone cluster is spark://host:port")
-        try:
-            socket.create_connection((host, int(port)), CONNECT_S).close()
-            return
-        except OSError as error:
-            reasons.append(str(error))
-    raise ServiceError(
-        f"Spark's master cannot be reached at {master} ({'; '.join(reasons)}). Is it running (`./submit.sh status`; "
-        "`./submit.sh up --workers 2` starts one), and is spark.master or --master right?"
-    )
 
 
 def submit_environment(java_home: Path) -> dict[str, str]:

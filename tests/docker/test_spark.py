@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from inkstream.local.ports import free_port
@@ -46,19 +47,25 @@ def _state(port: int) -> dict[str, Any]:
 
 
 @pytest.mark.services
-def test_a_worker_joins_the_master(tmp_path: Path) -> None:
+def test_a_worker_joins_the_master_by_a_secret_that_is_not_shown(tmp_path: Path) -> None:
     port, web, worker_web = free_port(), free_port(), free_port()
     joined = {"SPARK_MASTER": f"spark://127.0.0.1:{port}", "SPARK_WORKER_CORES": "1", "SPARK_WORKER_MEMORY": "512m"}
+    secret = {"INKSTREAM_SPARK__SECRET": "spark-5d20c1"}
     options = ["--work-dir", str(tmp_path / "work"), "--webui-port", str(worker_web)]
+    ports = ["--port", str(port), "--webui-port", str(web)]
     with (
-        _running(tmp_path / "master.log", "master", "--port", str(port), "--webui-port", str(web)) as master,
-        _running(tmp_path / "worker.log", "worker", *options, **joined) as worker,
+        _running(tmp_path / "master.log", "master", *ports, **secret) as master,
+        _running(tmp_path / "worker.log", "worker", *options, **joined, **secret) as worker,
     ):
         give_up = time.monotonic() + 90
         while _state(web).get("aliveworkers") != 1 and time.monotonic() < give_up:
             assert (master.poll(), worker.poll()) == (None, None), (tmp_path / "worker.log").read_text()
             time.sleep(0.2)
         [found] = _state(web)["workers"]
+        for process in (master, worker):
+            line = psutil.Process(process.pid).cmdline()
+            assert "-Dspark.authenticate=true" in line
+            assert not any(secret["INKSTREAM_SPARK__SECRET"] in argument for argument in line)
     assert (found["cores"], found["memory"], found["state"]) == (1, 512, "ALIVE")
 
 

@@ -43,7 +43,8 @@ def run_job(
     """
     from inkstream.local.jars import class_path
     from inkstream.local.java import java_home
-    from inkstream.spark import require_master, submit_environment, submit_line
+    from inkstream.local.masters import require_master
+    from inkstream.spark import submit_environment, submit_line
 
     master = master or settings.spark.master
     path = os.pathsep.join(class_path(settings, group) for group in jars)

@@ -18,6 +18,9 @@ from inkstream.settings import Settings
 log = logging.getLogger(__name__)
 
 HEAP = "256m"
+# What Spark reads its secret from before any file or property. A worker hands it to its executors in the same way, so
+# it is on no command line.
+SECRET_VARIABLE = "_SPARK_AUTH_SECRET"
 # What Spark 3.5 reaches into on Java 17: its own JavaModuleOptions, which only its launcher would add.
 OPENS = (
     "java.base/java.lang",
@@ -49,7 +52,10 @@ class SparkMaster(EmbeddedService):
 
     def command(self) -> list[str]:
         options = ["--host", LOOPBACK, "--port", str(self.ports["port"]), "--webui-port", str(self.ports["web_port"])]
-        return [*_java(), "org.apache.spark.deploy.master.Master", *options]
+        return [*_java(self.settings), "org.apache.spark.deploy.master.Master", *options]
+
+    def environment(self) -> dict[str, str]:
+        return _secret(self.settings)
 
     def answers(self) -> bool:
         return self.alive_workers() is not None
@@ -73,11 +79,11 @@ class SparkWorker(EmbeddedService):
         ports = ["--port", str(self.ports["port"]), "--webui-port", str(self.ports["web_port"])]
         share = ["--cores", str(self.cores), "--memory", self.settings.spark.executor_memory]
         options = ["--host", LOOPBACK, *ports, *share, "--work-dir", str(self.data_folder), self.master.url]
-        return [*_java(), "org.apache.spark.deploy.worker.Worker", *options]
+        return [*_java(self.settings), "org.apache.spark.deploy.worker.Worker", *options]
 
     def environment(self) -> dict[str, str]:
         """Where a worker finds what its executors run; without it, it takes pyspark for a source tree of Spark's."""
-        return {"SPARK_HOME": str(_pyspark()), "SPARK_SCALA_VERSION": "2.12"}
+        return {"SPARK_HOME": str(_pyspark()), "SPARK_SCALA_VERSION": "2.12", **_secret(self.settings)}
 
     def answers(self) -> bool:
         state = _web_state(self.master.ports["web_port"])
@@ -106,13 +112,23 @@ def _pyspark() -> Path:
     return Path(pyspark.__file__).parent
 
 
-def _java() -> list[str]:
+def _secret(settings: Settings) -> dict[str, str]:
+    """The variable with `spark.secret`; none where that is not set."""
+    secret = settings.spark.secret.get_secret_value()
+    return {SECRET_VARIABLE: secret} if secret else {}
+
+
+def _java(settings: Settings) -> list[str]:
+    from inkstream.spark import PROTECTED
+
+    protection = PROTECTED if settings.spark.secret.get_secret_value() else {}
     return [
         java_command(),
         f"-Xmx{HEAP}",
         "-XX:+IgnoreUnrecognizedVMOptions",
         *(f"--add-opens={name}=ALL-UNNAMED" for name in OPENS),
         "-Djava.net.preferIPv4Stack=true",
+        *(f"-D{key}={value}" for key, value in protection.items()),
         "-cp",
         str(_pyspark() / "jars" / "*"),
     ]

@@ -18,29 +18,22 @@ from inkstream.model.reading import Reader
 from inkstream.report.pictures import data_set_pictures
 from inkstream.report.vectors import PICTURES_DDL
 from inkstream.report.warehouse import EXTENSIONS, JARS, open_warehouse
-from inkstream.settings import Settings, home
-from inkstream.spark import cassandra_conf, submit_environment
+from inkstream.settings import Settings
+from inkstream.spark import build_own_session, logging_option
 
 
 def open_notebook(settings: Settings) -> SparkSession:
     """This process's Spark session, on the warehouse and, where its address is known, on Cassandra."""
-    os.environ.update(submit_environment(java_home()))
-    log = (home() / "conf" / "log4j2-spark.properties").as_uri()
-    lines = (home() / "conf" / "spark-defaults.conf").read_text().splitlines()
-    conf = dict(line.split(None, 1) for line in lines if line and not line.startswith("#"))
-    conf |= {
-        "spark.driver.extraClassPath": os.pathsep.join(class_path(settings, group) for group in JARS),
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log}",
+    more = {
+        "spark.master": settings.spark.master,
         "spark.driver.memory": settings.spark.driver_memory,
+        "spark.driver.extraJavaOptions": logging_option(),  # it lives long enough for the optimising compiler
         "spark.sql.extensions": ",".join(EXTENSIONS),
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.ui.enabled": "false",
     }
-    builder = SparkSession.builder.appName("inkstream-notebook").master(settings.spark.master)
-    for key, value in {**conf, **(cassandra_conf(settings) if settings.cassandra.contact_points else {})}.items():
-        builder = builder.config(key, value)
-    return open_warehouse(builder.getOrCreate(), settings)
+    path = os.pathsep.join(class_path(settings, group) for group in JARS)
+    addressed = bool(settings.cassandra.contact_points)
+    spark = build_own_session(settings, "inkstream-notebook", path, java_home(), cassandra=addressed, more=more)
+    return open_warehouse(spark, settings)
 
 
 def current_bundle(settings: Settings) -> Bundle:

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from inkstream.report import counting
 from inkstream.settings import Settings
-from inkstream.spark import cassandra_conf
+from inkstream.spark import build_session
 
 CATALOG = "warehouse"
 NAMESPACE = "inkstream"
@@ -71,12 +71,10 @@ ANSWERS = "CREATE OR REPLACE TEMPORARY VIEW answers AS SELECT * FROM predictions
 
 def build_warehouse_session(settings: Settings, name: str) -> SparkSession:
     """The Spark session of a job on the warehouse; the one that submits it has the jars of JARS on its class path."""
-    builder = SparkSession.builder.appName(name).config("spark.sql.extensions", ",".join(EXTENSIONS))
+    more = {"spark.sql.extensions": ",".join(EXTENSIONS)}
     # An answer of `sql` needs no Cassandra: its address is set where there is one.
-    conf = cassandra_conf(settings) if settings.cassandra.contact_points else {}
-    for key, value in conf.items():
-        builder = builder.config(key, value)
-    return open_warehouse(builder.getOrCreate(), settings)
+    spark = build_session(settings, name, cassandra=bool(settings.cassandra.contact_points), more=more)
+    return open_warehouse(spark, settings)
 
 
 def open_warehouse(spark: SparkSession, settings: Settings) -> SparkSession:

@@ -21,6 +21,11 @@ from inkstream.job_errors import exit_status_of
             "Cassandra",
         ),
         (Py4JError("o1.save\nCaused by: org.apache.kafka.common.errors.TimeoutException: 60 s"), 3, "Kafka"),
+        (
+            Py4JError("o1.kafka\nCaused by: java.io.IOException: No space left on device"),
+            1,
+            "A disk that the stream writes to is full",
+        ),
         (PythonException("ValueError: no"), 1, "The stream ended: "),
         (KeyError("gone"), 1, "KeyError: 'gone' (--debug shows where)"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.stream.conftest import Pipeline
 
-from inkstream.chaos.rounds import Outcome, Round, kind_of, run_rounds
+from inkstream.chaos.rounds import Outcome, Round, kind_of, last_flight, run_rounds
 from inkstream.chaos.strikes import POISONED, STRIKES, Arena, possible_kinds
 from inkstream.chaos.victim import Flight, Victim
 from inkstream.cli.chaos import _table
@@ -74,6 +74,9 @@ def test_what_is_under_way_is_read_from_the_checkpoint(folder: Path) -> None:
     flight = victim.flight()
     assert flight == Flight(1, {0: (5, 9)})
     assert flight.uncommitted == 4
+    assert last_flight(victim, Flight(0, {0: (0, 5)})) == flight
+    (victim.checkpoint / "offsets" / "1").write_text('v1\n{}\n{"t":{"0"')
+    assert last_flight(victim, flight) == flight
 
 
 def test_a_report_fails_where_anything_is_missing() -> None:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 FLIGHT_S = 120.0
 RECOVER_S = 240.0
 DRAIN_S = 600.0
+MUCH = 10  # small micro-batches: as many take minutes
 
 
 @dataclass
@@ -132,7 +133,7 @@ def _round(arena: Arena, verify: Callable[[], Verdict], number: int, kind: str) 
     STRIKES[kind].do(arena)
     struck = time.monotonic()
     if not victim.is_running():
-        flight = victim.flight() or flight
+        flight = last_flight(victim, flight)
         this.stored = _stored(victim.settings, flight)
     _recover(victim, this)
     this.recovered_s = time.monotonic() - struck
@@ -140,6 +141,12 @@ def _round(arena: Arena, verify: Callable[[], Verdict], number: int, kind: str) 
         this.again = flight.uncommitted
     verify_round(verify, this)
     return this
+
+
+def last_flight(victim: Victim, seen: Flight) -> Flight:
+    """What was under way when the stream ended; what was `seen` before, where its entry has been cut."""
+    last = victim.flight()
+    return last if last and last.uncommitted else seen
 
 
 def _recover(victim: Victim, this: Round) -> None:
@@ -167,17 +174,30 @@ def _said(victim: Victim) -> str:
 
 
 def drain(victim: Victim, settings: Settings) -> None:
-    """Let the stream answer what is left. Raises ServiceError where it does not come to the topic's end."""
+    """Let the stream answer what is left. Raises ServiceError where it does not come nearer to the topic's end.
+
+    Where much is left, in micro-batches of the usual size.
+    """
     _, ends = offsets_of(settings.kafka, settings.kafka.uploaded)
-    until = time.monotonic() + DRAIN_S
-    while time.monotonic() < until:
+    left = _left(victim, ends)
+    if left > MUCH * victim.batch_offsets:
+        victim.batch_offsets = settings.stream.max_offsets_per_trigger
+        victim.stop()
+    since = time.monotonic()
+    while left:
         if not victim.is_running():
             victim.launch()
-        done = victim.done_until()
-        if all(done.get(partition, 0) >= end for partition, end in ends.items()):
-            return
         time.sleep(0.25)
-    raise ServiceError(f"the stream did not answer what was left within {DRAIN_S:.0f} s; {_said(victim)}")
+        before, left = left, _left(victim, ends)
+        if left < before:
+            since = time.monotonic()
+        elif time.monotonic() > since + DRAIN_S:
+            raise ServiceError(f"the stream answered none of what was left for {DRAIN_S:.0f} s; {_said(victim)}")
+
+
+def _left(victim: Victim, ends: dict[int, int]) -> int:
+    done = victim.done_until()
+    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())
 
 
 def _stored(settings: Settings, flight: Flight) -> int:

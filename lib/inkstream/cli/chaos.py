@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def chaos(
     rounds: Annotated[int, typer.Option(help="Strikes.", min=1)] = 8,
     seed: Annotated[int, typer.Option(help="The same seed, the same strikes in the same order.")] = 1,
-    rate: Annotated[float, typer.Option(help="Uploads a second to Kafka meanwhile.", min=1)] = 100.0,
+    rate: Annotated[float, typer.Option(help="Uploads a second to Kafka meanwhile.", min=1)] = 20.0,
     brokers: Annotated[int, typer.Option(help="Brokers of Kafka; of several, one or all are struck.", min=1)] = 1,
     nodes: Annotated[int, typer.Option(help="Nodes of Cassandra; of several, one or all are struck.", min=1)] = 1,
     workers: Annotated[int, typer.Option(help="Workers of a Spark cluster; 0: none, Spark in one process.", min=0)] = 1,
@@ -197,8 +197,8 @@ def _sentence(done: Round) -> str:
     if done.batch < 0:
         return f"{done.kind}: {found}"
     return (
-        f"{done.number}. {done.kind}: {done.uncommitted:,} messages under way, back after {done.recovered_s:.0f} s"
-        f"{how}; {found}"
+        f"{done.number}. {done.kind}: {done.uncommitted:,} messages under way, {done.again:,} done again, "
+        f"back after {done.recovered_s:.0f} s{how}; {found}"
     )
 
 

@@ -16,7 +16,6 @@ from inkstream.stream.evidence import Evidence
 
 KINDS = ("lost", "doubled", "orphan", "wrong")
 _PLACE = ["partition", "offset"]
-_COLUMNS = ("kind", "partition", "offset", "image_id", "about")
 
 
 def newest_of(messages: DataFrame) -> DataFrame:
@@ -29,9 +28,10 @@ def find_all(evidence: Evidence) -> DataFrame:
     """All findings of the topics and the tables."""
     kept = evidence.messages.join(evidence.forgotten, "image_id", "left_anti")
     newest = newest_of(kept)
-    live = newest.where("recorded").persist()  # a newer one under way may be between two steps of the stream
     parts = [
-        *_lost(evidence, kept, live),
+        # A newer one under way may be between two steps of the stream.
+        _unstored(evidence, newest.where("recorded")),
+        *_unanswered(evidence, kept),
         *_doubled(evidence),
         *_orphans(evidence),
         *_wrong(evidence, newest),
@@ -42,36 +42,52 @@ def find_all(evidence: Evidence) -> DataFrame:
     return found.distinct()
 
 
-def _as(kind: str, about: str | Column) -> list[Column]:
-    text = F.lit(about) if isinstance(about, str) else about
-    given = {"kind": F.lit(kind), "about": text}
-    return [given[name].alias(name) if name in given else F.col(name) for name in _COLUMNS]
+def _flag(rows: DataFrame, columns: list[str], name: str) -> DataFrame:
+    """The columns, and `name`: true. After a left join it says whether there was such a row."""
+    return rows.select(*columns, F.lit(True).alias(name)).distinct()
 
 
-def _lost(evidence: Evidence, kept: DataFrame, live: DataFrame) -> list[DataFrame]:
-    rows = evidence.images.select(
-        "image_id", F.col("partition").alias("p"), F.col("offset").alias("o"), "size_bytes", F.lit(True).alias("there")
+def _findings(rows: DataFrame, *cases: tuple[str, Column, str | Column]) -> DataFrame:
+    """A finding for each case (kind, condition, sentence) that holds for a row; the rows are gone through once."""
+    each = [
+        F.when(
+            condition, F.struct(F.lit(kind).alias("kind"), (F.lit(say) if isinstance(say, str) else say).alias("about"))
+        )
+        for kind, condition, say in cases
+    ]
+    return rows.select(*_PLACE, "image_id", F.explode(F.array_compact(F.array(*each))).alias("f")).select(
+        "f.kind", *_PLACE, "image_id", "f.about"
     )
-    held = live.join(rows, "image_id", "left")
+
+
+def _unstored(evidence: Evidence, live: DataFrame) -> DataFrame:
+    held = evidence.images.select(
+        "image_id", F.col("partition").alias("p"), F.col("offset").alias("o"), "size_bytes", F.lit(True).alias("held")
+    )
+    rows = (
+        live.join(held, "image_id", "left")
+        .join(_flag(evidence.by_day, ["image_id", *_PLACE], "listed"), ["image_id", *_PLACE], "left")
+        .join(_flag(evidence.predictions, ["image_id"], "predicted"), "image_id", "left")
+        .join(evidence.parts, "image_id", "left")
+    )
     same = (F.col("partition") == F.col("p")) & (F.col("offset") == F.col("o"))
-    expected = F.ceil(F.col("size_bytes") / INLINE_BYTES)
-    in_parts = held.where(same & (F.col("size_bytes") > INLINE_BYTES)).join(evidence.parts, "image_id", "left")
-    by_day = evidence.by_day.select("image_id", *_PLACE)
-    answered = [
-        live.join(by_day, ["image_id", *_PLACE], "left_anti").select(_as("lost", "no row in predictions_by_day"))
-    ]
-    answered += [
-        live.join(evidence.predictions, "image_id", "left_anti").select(_as("lost", "no row in predictions")),
-        held.where("there is null").select(_as("lost", "no row in images")),
-        held.where(F.col("there") & ~same).select(_as("lost", "images holds an older upload of the id")),
-        in_parts.where(F.coalesce("parts", F.lit(0)) < expected).select(
-            _as("lost", F.format_string("%d of %d parts", F.coalesce("parts", F.lit(0)), expected))
-        ),
-    ]
-    if evidence.answers_complete:
-        without = kept.where("recorded").join(evidence.answers, _PLACE, "left_anti")
-        answered.append(without.select(_as("lost", "no answer in images.predicted")))
-    return answered
+    expected, there = F.ceil(F.col("size_bytes") / INLINE_BYTES), F.coalesce("parts", F.lit(0))
+    large = F.col("size_bytes") > INLINE_BYTES
+    return _findings(
+        rows,
+        ("lost", F.col("held").isNull(), "no row in images"),
+        ("lost", F.col("held") & ~same, "images holds an older upload of the id"),
+        ("lost", same & large & (there < expected), F.format_string("%d of %d parts", there, expected)),
+        ("lost", F.col("listed").isNull(), "no row in predictions_by_day"),
+        ("lost", F.col("predicted").isNull(), "no row in predictions"),
+    )
+
+
+def _unanswered(evidence: Evidence, kept: DataFrame) -> list[DataFrame]:
+    if not evidence.answers_complete:
+        return []
+    without = kept.where("recorded").join(evidence.answers, _PLACE, "left_anti")
+    return [_findings(without, ("lost", F.lit(True), "no answer in images.predicted"))]
 
 
 def _doubled(evidence: Evidence) -> list[DataFrame]:
@@ -79,12 +95,12 @@ def _doubled(evidence: Evidence) -> list[DataFrame]:
     for table, rows in (("images", evidence.images), ("predictions_by_day", evidence.by_day)):
         ids = rows.groupBy(_PLACE).agg(F.min("image_id").alias("image_id"), F.countDistinct("image_id").alias("n"))
         about = F.format_string(f"%d ids for one message in {table}", "n")
-        found.append(ids.where("n > 1").select(_as("doubled", about)))
+        found.append(_findings(ids, ("doubled", F.col("n") > 1, about)))
     versions = evidence.by_day.groupBy("image_id", "model_version").agg(
         F.max("partition").alias("partition"), F.max("offset").alias("offset"), F.count("*").alias("n")
     )
     about = F.format_string("%d rows of one model version in predictions_by_day", "n")
-    return [*found, versions.where("n > 1").select(_as("doubled", about))]
+    return [*found, _findings(versions, ("doubled", F.col("n") > 1, about))]
 
 
 def _orphans(evidence: Evidence) -> list[DataFrame]:
@@ -92,45 +108,45 @@ def _orphans(evidence: Evidence) -> list[DataFrame]:
     begins = F.create_map(*(F.lit(n) for pair in evidence.begins.items() for n in pair))
     # What retention has taken cannot be judged.
     in_kafka = F.coalesce(F.col("offset") >= begins[F.col("partition")], F.lit(True))
+    gone = _flag(evidence.forgotten, ["image_id"], "gone")
     found = []
     for table, rows in (("images", evidence.images), ("predictions_by_day", evidence.by_day)):
-        joined = rows.where(in_kafka).join(named, _PLACE, "left")
-        found += [
-            joined.where("named is null").select(_as("orphan", f"a row in {table}, and no such message in Kafka")),
-            joined.where("named <> image_id").select(
-                _as("orphan", F.format_string(f"a row in {table}; its message is that of %s", "named"))
-            ),
-            rows.join(evidence.forgotten, "image_id", "left_semi").select(
-                _as("orphan", f"a row in {table}, and the id is forgotten")
-            ),
-        ]
+        joined = rows.join(named, _PLACE, "left").join(gone, "image_id", "left")
+        another = F.format_string(f"a row in {table}; its message is that of %s", "named")
+        found.append(
+            _findings(
+                joined,
+                ("orphan", in_kafka & F.col("named").isNull(), f"a row in {table}, and no such message in Kafka"),
+                ("orphan", in_kafka & (F.col("named") != F.col("image_id")), another),
+                ("orphan", F.col("gone"), f"a row in {table}, and the id is forgotten"),
+            )
+        )
     nowhere = F.lit(None).cast("int").alias("partition"), F.lit(None).cast("bigint").alias("offset")
     alone = evidence.predictions.join(evidence.forgotten, "image_id", "left_semi").select("image_id", *nowhere)
-    return [*found, alone.select(_as("orphan", "a row in predictions, and the id is forgotten"))]
+    return [*found, _findings(alone, ("orphan", F.lit(True), "a row in predictions, and the id is forgotten"))]
 
 
 def _wrong(evidence: Evidence, newest: DataFrame) -> list[DataFrame]:
     stored = evidence.predictions.select(
         "image_id", "model_version", *(F.col(name).alias(f"_{name}") for name in ("outcome", "label", "confidence"))
-    )
+    ).withColumn("stored", F.lit(True))
     key = ["image_id", "model_version"]
     by_day = _latest(evidence.by_day, newest).join(stored, key)
     differs = ~(_same("outcome") & _same("label") & _same("confidence"))
     # An answer counts as long as its message is the one that is stored; of a superseded one the row is gone.
-    held = evidence.images.select("image_id", *_PLACE)
-    current = _latest(evidence.answers, newest).join(held, ["image_id", *_PLACE])
-    contradicts = current.join(stored, key).where(~(_same("outcome") & _same("label")))
-    alone = (
-        evidence.answers.join(newest.select("image_id", *_PLACE), ["image_id", *_PLACE], "left_semi")
-        .join(evidence.images, "image_id", "left_anti")
-        .join(evidence.forgotten, "image_id", "left_anti")
-    )
+    held = evidence.images.select("image_id", F.struct(*_PLACE).alias("held"))
+    told = _latest(evidence.answers, newest).join(held, "image_id", "left").join(stored, key, "left")
+    contradicts = F.col("stored") & (F.col("held") == F.struct(*_PLACE)) & ~(_same("outcome") & _same("label"))
+    alone = F.col("newest").isNotNull() & F.col("held").isNull()
     said = F.format_string("predictions says %s, predictions_by_day %s", _said("_"), _said(""))
     answer = F.format_string("predictions says %s, the answer in Kafka %s", _said("_"), _said(""))
     return [
-        by_day.where(differs).select(_as("wrong", said)),
-        contradicts.select(_as("wrong", answer)),
-        alone.select(_as("wrong", "answered in images.predicted, and not stored")),
+        _findings(by_day, ("wrong", differs, said)),
+        _findings(
+            told,
+            ("wrong", contradicts, answer),
+            ("wrong", alone, "answered in images.predicted, and not stored"),
+        ),
     ]
 
 
@@ -138,7 +154,7 @@ def _latest(rows: DataFrame, newest: DataFrame) -> DataFrame:
     """Without those of which Kafka holds a newer upload: its rows may have come between the reading of two tables."""
     newer = newest.select("image_id", F.struct(*_PLACE).alias("newest"))
     known = rows.join(newer, "image_id", "left")
-    return known.where(F.coalesce(F.col("newest") == F.struct(*_PLACE), F.lit(True))).drop("newest")
+    return known.where(F.coalesce(F.col("newest") == F.struct(*_PLACE), F.lit(True)))
 
 
 def _same(name: str) -> Column:

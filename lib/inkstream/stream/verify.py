@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from cassandra.cluster import Session
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from inkstream.model.reading import Reader
@@ -79,12 +79,14 @@ def verify(spark: SparkSession, session: Session, settings: Settings, sample: in
         found = find_all(evidence).persist()
         recomputed, differing = recompute(session, settings, evidence, sample)
         accounts = _accounts(evidence)
+        total = len(differing)
         for row in found.groupBy("kind", "partition").count().collect():
             _count(accounts, row["kind"], row["partition"], row["count"])
+            total += row["count"]
         for finding in differing:
             _count(accounts, finding.kind, finding.partition, 1)
-        total = found.count() + len(differing)
-        first = found.orderBy("kind", "partition", "offset", "image_id").limit(SHOWN).collect()
+        ordered = found.orderBy("kind", "partition", "offset", "image_id")
+        first = ordered.limit(SHOWN).collect() if total > len(differing) else []
         findings = [Finding(*(row[name] for name in Finding.__dataclass_fields__)) for row in first]
         return Verdict(evidence.topic, list(accounts.values()), recomputed, total, [*findings, *differing][:SHOWN])
     finally:
@@ -140,20 +142,25 @@ def _accounts(evidence: Evidence) -> dict[int, Account]:
     for partition, account in accounts.items():
         begin = evidence.begins.get(partition, 0)
         account.aged = sum(max(0, min(until, begin) - start) for start, until in evidence.ranges[partition])
-    recorded = evidence.messages.where("recorded")
-    gone = recorded.join(evidence.forgotten, "image_id", "left_semi")
-    kept = recorded.join(evidence.forgotten, "image_id", "left_anti")
     place = ["image_id", "partition", "offset"]
-    newest = newest_of(evidence.messages).select(place)
-    counted: dict[str, DataFrame] = {
-        "recorded": recorded,
-        "forgotten": gone,
-        "superseded": kept.join(newest, place, "left_anti"),
-        "stored": kept.join(evidence.images.select(place), place, "left_semi"),
+    rows = (
+        evidence.messages.where("recorded")
+        .join(evidence.forgotten.withColumn("gone", F.lit(True)), "image_id", "left")
+        .join(newest_of(evidence.messages).select(*place, F.lit(True).alias("newest")), place, "left")
+        .join(evidence.images.select(*place, F.lit(True).alias("held")), place, "left")
+    )
+    kept = F.col("gone").isNull()
+    counted = {
+        "recorded": F.lit(True),
+        "forgotten": ~kept,
+        "superseded": kept & F.col("newest").isNull(),
+        "stored": kept & F.col("held"),
     }
-    for name, rows in counted.items():
-        for row in rows.groupBy("partition").count().collect():
-            setattr(accounts[row["partition"]], name, row["count"])
+    for row in (
+        rows.groupBy("partition").agg(*(F.count_if(is_one).alias(name) for name, is_one in counted.items())).collect()
+    ):
+        for name in counted:
+            setattr(accounts[row["partition"]], name, row[name])
     repeats = evidence.answers.groupBy("partition", "offset").count().groupBy("partition")
     for row in repeats.agg(F.sum(F.col("count") - 1).alias("repeats")).collect():
         if row["partition"] in accounts:

@@ -26,6 +26,13 @@ from inkstream.job_errors import exit_status_of
             1,
             "A disk that the stream writes to is full",
         ),
+        (
+            Py4JError(
+                "[STREAM_FAILED] Query terminated with exception: Checksum error: file:/c/stream/offsets/57 at 512"
+            ),
+            1,
+            "The checkpoint of the stream is damaged",
+        ),
         (PythonException("ValueError: no"), 1, "The stream ended: "),
         (KeyError("gone"), 1, "KeyError: 'gone' (--debug shows where)"),
     ],

@@ -28,6 +28,12 @@ _KNOWN = (
         1,
     ),
     (
+        r"Checksum error: \S*/(?:offsets|commits)/|Incomplete log file",
+        "The checkpoint of the {job} is damaged; nothing is lost: start it with `--checkpoint` and a new folder, which "
+        "reads the topic again and changes nothing that is stored",
+        1,
+    ),
+    (
         r"UnknownTopicOrPartition",
         "The topic to read does not exist; `./submit.sh up` creates it, or is kafka.topic_prefix wrong?",
         3,

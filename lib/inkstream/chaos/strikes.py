@@ -26,6 +26,7 @@ from inkstream.store.kafka_client import build_client
 PAUSE_S = (2.0, 6.0)
 STEP_S = (30.0, 300.0)
 FULL_S = 60.0
+POISONED_S = 120.0
 # With these, one picture can be within every limit but that of time, on a fast machine too; see poison.py.
 POISONED = ImageSettings(max_pixels=1_000_000_000, decode_limit_s=8.0)
 
@@ -147,17 +148,20 @@ def step_clock(arena: Arena) -> None:
 
 
 def poison(arena: Arena) -> None:
-    """A picture that takes the worker which reads it beyond every limit of time."""
+    """A picture that takes the worker which reads it beyond every limit of time; waits until the stream has done it."""
     settings = arena.victim.settings
     id_ = f"poison-{len(arena.poisoned) + 1}"
     producer = build_client(
         KafkaProducer, settings.kafka, acks="all", max_request_size=settings.image.max_message_bytes
     )
     try:
-        producer.send(settings.kafka.uploaded, slow_jpeg(), id_.encode()).get(timeout=60)
+        sent = producer.send(settings.kafka.uploaded, slow_jpeg(), id_.encode()).get(timeout=60)
     finally:
         producer.close()
     arena.poisoned.append(id_)
+    until = time.monotonic() + POISONED_S
+    while arena.victim.done_until().get(sent.partition, 0) <= sent.offset and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 def _bounce(arena: Arena, services: Sequence[EmbeddedService]) -> None:

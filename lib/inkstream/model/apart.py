@@ -22,6 +22,7 @@ from inkstream.settings import ImageSettings
 Picture = TypeVar("Picture")
 Prepared = TypeVar("Prepared")
 
+TOOK_LONGER = "took longer"  # in the reason of what outlived its time
 _FORK = multiprocessing.get_context("fork")  # the child has everything loaded that its parent has
 
 
@@ -43,7 +44,7 @@ def prepare_apart(
             while place < len(pictures):
                 failed = None
                 if not ours.poll(limits.decode_limit_s):
-                    failed = f"took longer than {limits.decode_limit_s:g} s"
+                    failed = f"{TOOK_LONGER} than {limits.decode_limit_s:g} s"
                 else:
                     try:
                         yield ours.recv()

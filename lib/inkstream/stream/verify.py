@@ -156,9 +156,8 @@ def _accounts(evidence: Evidence) -> dict[int, Account]:
         "superseded": kept & F.col("newest").isNull(),
         "stored": kept & F.col("held"),
     }
-    for row in (
-        rows.groupBy("partition").agg(*(F.count_if(is_one).alias(name) for name, is_one in counted.items())).collect()
-    ):
+    counts = rows.groupBy("partition").agg(*(F.count_if(is_one).alias(name) for name, is_one in counted.items()))
+    for row in counts.collect():
         for name in counted:
             setattr(accounts[row["partition"]], name, row[name])
     repeats = evidence.answers.groupBy("partition", "offset").count().groupBy("partition")

@@ -10,6 +10,8 @@ from pathlib import Path
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from inkstream.local.class_archives import archive_options
+from inkstream.local.jars import pyspark_folder
 from inkstream.local.masters import STANDALONE, require_admission
 from inkstream.local.ports import LOOPBACK
 from inkstream.local.truststore import PASSWORD, make_truststore
@@ -77,7 +79,7 @@ def build_own_session(
         "spark.master": "local[2]",
         "spark.app.name": name,
         "spark.driver.extraClassPath": class_path,
-        "spark.driver.extraJavaOptions": f"{BRIEF_JAVA} {logging_option()}",
+        "spark.driver.extraJavaOptions": " ".join([BRIEF_JAVA, logging_option(), *archive_options(settings, "spark")]),
         "spark.driver.bindAddress": LOOPBACK,
         "spark.driver.host": LOOPBACK,
         "spark.ui.enabled": "false",
@@ -153,7 +155,7 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
     root = home()
     # The connector reads the schema anew at each save: of one keyspace, not of Cassandra's own as well.
     schema = f"-Ddatastax-java-driver.advanced.metadata.schema.refreshed-keyspaces.0={settings.cassandra.keyspace}"
-    java = f"-XX:+UseParallelGC {schema}"
+    java = " ".join(["-XX:+UseParallelGC", schema, *archive_options(settings, "spark")])
     driver = f"{BRIEF_JAVA} {java}" if job in BRIEF_JOBS else java
     logging = logging_option()
     if "--debug" in arguments:
@@ -196,11 +198,5 @@ def submit_environment(java_home: Path) -> dict[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         "PATH": os.pathsep.join([path, *(part for part in os.defpath.split(os.pathsep) if part)]).strip(os.pathsep),
         # A Spark found by accident would run other jars than those that the Python side was made for.
-        "SPARK_HOME": _pyspark_folder(),
+        "SPARK_HOME": str(pyspark_folder()),
     }
-
-
-def _pyspark_folder() -> str:
-    import pyspark
-
-    return str(Path(pyspark.__file__).parent)

@@ -20,7 +20,7 @@ from benchmarks.figures import OURS, Incomplete
 from benchmarks.place import Place
 from inkstream.errors import SetupError
 from inkstream.local import guard
-from inkstream.local.jars import spark_class_path
+from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.settings import home
 from inkstream.spark import submit_environment, submit_line
@@ -148,7 +148,7 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 def spark_line(place: Place, script: Path, arguments: Sequence[str], master: str = "") -> list[str]:
     """The project's own spark-submit line, its conf with it, for a script of the benchmark's."""
     settings = place.settings
-    line = submit_line(settings, "job", arguments, spark_class_path(settings), master or settings.spark.master)
+    line = submit_line(settings, "job", arguments, class_path(settings, "spark"), master or settings.spark.master)
     return [str(script) if part == str(home() / "jobs" / "job.py") else part for part in line]
 
 

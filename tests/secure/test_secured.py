@@ -21,7 +21,7 @@ from tests.stream.test_restart import wait_until
 
 import inkstream
 from inkstream.errors import ServiceError
-from inkstream.local.jars import spark_class_path
+from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.producer.paths import read_paths
 from inkstream.producer.send import Pace, send_pictures
@@ -61,7 +61,7 @@ def start_stream(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
         "CASSANDRA__TLS": "true",
         "CASSANDRA__CA_FILE": cassandra.ca_file,
     }
-    line = submit_line(settings, "predict_stream", arguments, spark_class_path(load_settings()), "local[2]")
+    line = submit_line(settings, "predict_stream", arguments, class_path(load_settings(), "spark"), "local[2]")
     environment = submit_environment(java_home()) | {f"INKSTREAM_{name}": value for name, value in own.items()}
     return subprocess.Popen(
         line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True

@@ -13,7 +13,7 @@ import pytest
 from tests.stream.conftest import TABLES, Pipeline, send_messages
 
 import inkstream
-from inkstream.local.jars import spark_class_path
+from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.local.services import running_services
 from inkstream.settings import Settings, load_settings
@@ -42,7 +42,7 @@ def start_stream(settings: Settings, folder: Path, *arguments: str) -> subproces
         settings,
         "predict_stream",
         ["--checkpoint", str(folder / "checkpoint"), *arguments],
-        spark_class_path(load_settings()),
+        class_path(load_settings(), "spark"),
         "local[2,4]",
     )
     environment = submit_environment(java_home()) | {f"INKSTREAM_{name}": value for name, value in own.items()}

@@ -87,7 +87,7 @@ def _arena(seed: int, brokers: int, nodes: int, workers: int) -> Iterator[tuple[
     from inkstream.chaos.strikes import POISONED, Arena
     from inkstream.chaos.victim import Victim
     from inkstream.local.gateway import Gateway
-    from inkstream.local.jars import spark_class_path
+    from inkstream.local.jars import class_path
     from inkstream.local.java import java_home
     from inkstream.settings import load_settings
     from inkstream.spark import build_own_session
@@ -105,7 +105,7 @@ def _arena(seed: int, brokers: int, nodes: int, workers: int) -> Iterator[tuple[
         open_ends.callback(gateway.stop)
         gateway.start()
         session = open_ends.enter_context(open_session(settings.cassandra))
-        spark = build_own_session(settings, "inkstream-chaos", spark_class_path(settings), java_home())
+        spark = build_own_session(settings, "inkstream-chaos", class_path(settings, "spark"), java_home())
         open_ends.callback(spark.stop)
         arena = Arena(
             Victim(settings, folder, executors_of=services.workers),

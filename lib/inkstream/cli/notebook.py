@@ -24,12 +24,12 @@ def notebook(
     ] = 8888,
 ) -> None:
     """Open JupyterLab on the notebooks, with Spark, Cassandra and the warehouse set up; Ctrl-C ends it."""
+    from inkstream.local.class_archives import ensure_archives
     from inkstream.local.extras import ensure_extra
-    from inkstream.local.jars import ensure_jars
     from inkstream.report.warehouse import JARS
     from inkstream.settings import home, load_settings
 
-    ensure_jars(load_settings(), *JARS)
+    ensure_archives(load_settings(), *JARS)
     ensure_extra("notebooks")
     options = ["--port", str(port), *(["--no-browser"] if no_browser else [])]
     line = [sys.executable, "-m", "jupyterlab", "--notebook-dir", str(home() / "notebooks"), *options]

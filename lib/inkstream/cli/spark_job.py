@@ -41,13 +41,15 @@ def run_job(
         SetupError: jars or Java are missing and cannot be fetched.
         ServiceError: nobody answers at a standalone master.
     """
+    from inkstream.local.class_archives import ensure_archives
     from inkstream.local.jars import class_path
     from inkstream.local.java import java_home
     from inkstream.local.masters import require_master
     from inkstream.spark import submit_environment, submit_line
 
     master = master or settings.spark.master
-    path = os.pathsep.join(class_path(settings, group) for group in jars)
+    ensure_archives(settings, *jars)
+    path = class_path(settings, *jars)
     line = submit_line(settings, job, arguments, path, master)
     environment = submit_environment(java_home())
     if print_:

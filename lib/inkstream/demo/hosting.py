@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from inkstream.demo.screen import Screen
 from inkstream.errors import SetupError
+from inkstream.local.class_archives import ensure_archives
 from inkstream.local.gateway import Gateway
-from inkstream.local.jars import ensure_jars
 from inkstream.local.services import (
     down,
     external_cassandra,
@@ -79,7 +79,7 @@ def demo_services(settings: Settings, screen: Screen, *, keep: bool) -> Iterator
             screen.done(f"{name.capitalize()} is at {address}, as the settings say")
         elif name not in missing:
             screen.done(f"{name.capitalize()} runs already")
-    ensure_jars(settings, "spark", *missing)
+    ensure_archives(settings, "spark", *missing)
     if not missing:
         yield settings
     elif keep:

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, ClassVar
 
+from inkstream.local.class_archives import archive_options
 from inkstream.local.jars import class_path, jars_folder, lock_file, read_lock
 from inkstream.local.java import java_command
 from inkstream.local.members import Member, read_shape
@@ -106,6 +107,7 @@ class Cassandra(Member):
         }
         return [
             java_command(),
+            *archive_options(self.settings, "cassandra"),
             *(f"--add-exports={name}=ALL-UNNAMED" for name in EXPORTS),
             *(f"--add-opens={name}=ALL-UNNAMED" for name in OPENS),
             f"-javaagent:{self._agent()}",

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from inkstream.local.class_archives import archive_options
+from inkstream.local.jars import class_path, pyspark_folder
 from inkstream.local.java import java_command
 from inkstream.local.ports import LOOPBACK
 from inkstream.local.process import EmbeddedService, demanded
@@ -83,7 +85,7 @@ class SparkWorker(EmbeddedService):
 
     def environment(self) -> dict[str, str]:
         """Where a worker finds what its executors run; without it, it takes pyspark for a source tree of Spark's."""
-        return {"SPARK_HOME": str(_pyspark()), "SPARK_SCALA_VERSION": "2.12", **_secret(self.settings)}
+        return {"SPARK_HOME": str(pyspark_folder()), "SPARK_SCALA_VERSION": "2.12", **_secret(self.settings)}
 
     def answers(self) -> bool:
         state = _web_state(self.master.ports["web_port"])
@@ -106,12 +108,6 @@ def recorded_workers(settings: Settings, folder: Path) -> list[SparkWorker]:
     return [SparkWorker(master, number, cores=1) for number in numbers]
 
 
-def _pyspark() -> Path:
-    import pyspark
-
-    return Path(pyspark.__file__).parent
-
-
 def _secret(settings: Settings) -> dict[str, str]:
     """The variable with `spark.secret`; none where that is not set."""
     secret = settings.spark.secret.get_secret_value()
@@ -124,13 +120,14 @@ def _java(settings: Settings) -> list[str]:
     protection = PROTECTED if settings.spark.secret.get_secret_value() else {}
     return [
         java_command(),
+        *archive_options(settings, "spark"),
         f"-Xmx{HEAP}",
         "-XX:+IgnoreUnrecognizedVMOptions",
         *(f"--add-opens={name}=ALL-UNNAMED" for name in OPENS),
         "-Djava.net.preferIPv4Stack=true",
         *(f"-D{key}={value}" for key, value in protection.items()),
         "-cp",
-        str(_pyspark() / "jars" / "*"),
+        class_path(settings, "spark"),
     ]
 
 

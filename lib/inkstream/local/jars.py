@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +114,25 @@ def ensure_jars(settings: Settings, *groups: str) -> None:
         ) from error
 
 
-def class_path(settings: Settings, group: str) -> str:
-    """The class path of a group's jars, fetched before if need be."""
-    ensure_jars(settings, group)
-    return str(jars_folder(settings, group) / "*")
+def pyspark_folder() -> Path:
+    """Where pyspark is installed, and with it Spark: what SPARK_HOME names."""
+    found = find_spec("pyspark")
+    if found is None or found.origin is None:
+        raise SetupError("The package pyspark is not installed; delete .venv and run ./submit.sh again")
+    return Path(found.origin).parent
 
 
-def spark_class_path(settings: Settings) -> str:
-    """What spark.driver.extraClassPath and spark.executor.extraClassPath name."""
-    return class_path(settings, "spark")
+def class_path(settings: Settings, *groups: str) -> str:
+    """The class path of the groups' jars, fetched before if need be; those of Spark stand behind pyspark's own.
+
+    For a job it is what spark.driver.extraClassPath and spark.executor.extraClassPath name. Spark adds pyspark's jars
+    by itself, but at the end, and an archive of classes serves only a class path that begins with its own.
+    """
+    ensure_jars(settings, *groups)
+    folders = [jars_folder(settings, group) for group in groups]
+    if "spark" in groups:
+        folders.insert(0, pyspark_folder() / "jars")
+    return os.pathsep.join(str(folder / "*") for folder in folders)
 
 
 def fetch_jar(jar: Jar, folder: Path) -> None:

@@ -13,6 +13,7 @@ from string import Template
 from typing import ClassVar
 
 from inkstream.errors import ServiceError
+from inkstream.local.class_archives import archive_options
 from inkstream.local.jars import class_path
 from inkstream.local.java import java_command
 from inkstream.local.members import Member
@@ -73,6 +74,7 @@ class Kafka(Member):
     def _java(self) -> list[str]:
         return [
             java_command(),
+            *archive_options(self.settings, "kafka"),
             "-Djava.awt.headless=true",
             "-Djava.net.preferIPv4Stack=true",
             f"-Dlog4j2.configurationFile={(home() / 'conf' / 'log4j2.properties').as_uri()}",

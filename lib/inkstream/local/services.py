@@ -13,9 +13,9 @@ from typing import IO, Any
 
 from inkstream.errors import SetupError
 from inkstream.local.cassandra import Cassandra
+from inkstream.local.class_archives import ensure_archives
 from inkstream.local.cluster import SparkMaster, SparkWorker, build_workers, recorded_workers
 from inkstream.local.gateway import Gateway
-from inkstream.local.jars import ensure_jars
 from inkstream.local.kafka import Kafka
 from inkstream.local.members import Member, build_members
 from inkstream.local.process import EmbeddedService
@@ -160,7 +160,7 @@ def _start(services: RunningServices) -> list[EmbeddedService]:
     Returns what did not run before.
     """
     groups = [group for group, members in (("kafka", services.brokers), ("cassandra", services.nodes)) if members]
-    ensure_jars(services.settings, *groups)
+    ensure_archives(services.settings, *groups, *(["spark"] if services.master else []))
     started = [service for service in services.all if not service.is_running()]
     try:
         first = [service for service in started if service not in services.workers]

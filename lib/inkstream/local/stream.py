@@ -43,12 +43,12 @@ class Stream(EmbeddedService):
         return Path.cwd()
 
     def command(self) -> list[str]:
-        from inkstream.local.jars import spark_class_path
+        from inkstream.local.jars import class_path
         from inkstream.spark import submit_line
 
         arguments = ["--debug"] if os.environ.get("INKSTREAM_DEBUG") else []
-        class_path = spark_class_path(self.settings)
-        return submit_line(self.settings, JOB, arguments, class_path, self.settings.spark.master)
+        jars = class_path(self.settings, "spark")
+        return submit_line(self.settings, JOB, arguments, jars, self.settings.spark.master)
 
     def environment(self) -> dict[str, str]:
         """The environment of spark-submit, with the addresses of services that only their caller knows."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from inkstream.image.samples import label_of, sample_files
+from inkstream.local.class_archives import archive_options
 from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.model.bundle import Bundle, load_bundle, shipped_bundle
@@ -27,10 +27,12 @@ def open_notebook(settings: Settings) -> SparkSession:
     more = {
         "spark.master": settings.spark.master,
         "spark.driver.memory": settings.spark.driver_memory,
-        "spark.driver.extraJavaOptions": logging_option(),  # it lives long enough for the optimising compiler
+        "spark.driver.extraJavaOptions": " ".join(
+            [logging_option(), *archive_options(settings, "spark")]
+        ),  # lives long enough for the optimising compiler
         "spark.sql.extensions": ",".join(EXTENSIONS),
     }
-    path = os.pathsep.join(class_path(settings, group) for group in JARS)
+    path = class_path(settings, *JARS)
     addressed = bool(settings.cassandra.contact_points)
     spark = build_own_session(settings, "inkstream-notebook", path, java_home(), cassandra=addressed, more=more)
     return open_warehouse(spark, settings)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from pathlib import Path
 
 import pytest
 from tests.conftest import SettingsFactory
 
-from inkstream.chaos.soak import FOLDERS, Look, find_jcmd, growth_of, soak
+from inkstream.chaos.soak import FOLDERS, Look, find_jcmd, growth_of, own_memory, soak
 from inkstream.cli.chaos import _soaked
 from inkstream.errors import SetupError
 from inkstream.local.services import RunningServices
@@ -48,6 +50,18 @@ def test_growth_is_the_slope_that_odd_looks_do_not_move() -> None:
     assert (growth.first.size, growth.last.size) == (101 * MIB, 118 * MIB)
     flat = growth_of("a folder", [Look(float(n), 7, 3) for n in range(3)])
     assert (flat.size_per_hour, flat.heap_per_hour) == (0.0, None)
+
+
+def test_the_files_that_a_process_maps_are_not_its_own_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(64 * MIB))
+    with (tmp_path / "file").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        before = own_memory(os.getpid())
+        assert not any(mapped[:: mmap.PAGESIZE])
+        assert own_memory(os.getpid()) - before < 16 * MIB
+        filled = bytearray(64 * MIB)
+        filled[:: mmap.PAGESIZE] = b"x" * len(range(0, len(filled), mmap.PAGESIZE))
+        assert own_memory(os.getpid()) - before > 48 * MIB
+    assert own_memory(2**22 + 1) == 0  # above the largest number of a process
 
 
 def test_a_java_without_jcmd_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,8 +32,8 @@ FOLDERS = {"checkpoint": "checkpoints", "Kafka's disk": "data/kafka", "Cassandra
 class Look:
     """One look at a process, or at a folder.
 
-    at_s: seconds since the load began. size: bytes; of a process the proportional set size, in which what several share
-    counts once. files: open descriptors, or files in the folder. live_heap: bytes that a full collection leaves.
+    at_s: seconds since the load began. size: bytes; of a process its own memory, as `own_memory` counts it.
+    files: open descriptors, or files in the folder. live_heap: bytes that a full collection leaves.
     """
 
     at_s: float
@@ -157,9 +157,22 @@ def _look(at_s: float, processes: Sequence[psutil.Process], heap: int | None = N
     size = files = 0
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            size += process.memory_full_info().pss
             files += process.num_fds()
+            size += own_memory(process.pid)
     return Look(at_s, size, files, heap)
+
+
+def own_memory(pid: int) -> int:
+    """Bytes that a process has filled itself, what several share in parts (Linux' Pss_Anon and Pss_Shmem).
+
+    Without the files that it maps, code above all: how many of their pages are counted for it changes with what else on
+    the machine maps them, by megabytes. 0 for one that has just ended.
+    """
+    try:
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(1024 * int(row.split()[1]) for row in rows if row.startswith(("Pss_Anon:", "Pss_Shmem:")))
 
 
 def _sizes(folder: Path) -> Iterator[int]:

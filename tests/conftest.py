@@ -12,14 +12,14 @@ import pytest
 from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import SparkSession
 
-from inkstream.local.class_archives import archive_options, ensure_archives
+from inkstream.local.class_archives import ensure_archives
 from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.local.ports import free_port
 from inkstream.local.services import RunningServices, down, running_services
 from inkstream.report.warehouse import EXTENSIONS, JARS
-from inkstream.settings import Settings, home, load_settings
-from inkstream.spark import BRIEF_JAVA, default_conf, submit_environment
+from inkstream.settings import Settings, load_settings
+from inkstream.spark import BRIEF_JAVA, default_conf, java_options, submit_environment
 
 SettingsFactory = Callable[[], Settings]
 
@@ -130,13 +130,10 @@ def spark(embedded: RunningServices) -> Iterator[SparkSession]:
 def _for_tests() -> dict[str, str]:
     plain = load_settings()
     ensure_archives(plain, *JARS)
-    log = home() / "conf" / "log4j2-spark.properties"
     return {
         "spark.driver.extraClassPath": class_path(load_settings(), *JARS),
         "spark.sql.extensions": ",".join(EXTENSIONS),  # one session for all: the warehouse's as well
-        "spark.driver.extraJavaOptions": " ".join(
-            [f"-Dlog4j2.configurationFile={log.as_uri()}", *archive_options(plain, "spark")]
-        ),
+        "spark.driver.extraJavaOptions": java_options(plain),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.sql.shuffle.partitions": "1",

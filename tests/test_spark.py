@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -20,6 +22,17 @@ from inkstream.spark import BRIEF_JAVA, PROTECTED, protection_conf, submit_line
 def test_only_jobs_that_live_for_seconds_go_without_the_optimising_compiler(job: str, brief: bool) -> None:
     line = " ".join(submit_line(Settings(), job, [], "jars/*", "local[2]"))
     assert line.count(BRIEF_JAVA) == brief
+
+
+def test_a_folder_with_a_space_is_one_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inkstream.spark.home", lambda: Path("/my pictures"))
+    monkeypatch.setattr("inkstream.spark.archive_options", lambda settings, group: ["-XX:SharedArchiveFile=/a b.jsa"])
+    line = submit_line(Settings(), "report", ["--debug"], "jars/*", "local[2]")
+    options = [shlex.split(part.partition("=")[2]) for part in line if "extraJavaOptions" in part]
+    assert len(options) == 2
+    assert all(
+        "-XX:SharedArchiveFile=/a b.jsa" in some and all(one.startswith("-") for one in some) for some in options
+    )
 
 
 def test_a_jvm_without_the_optimising_compiler_has_as_much_room_for_code_as_any() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ def build_own_session(
         "spark.master": "local[2]",
         "spark.app.name": name,
         "spark.driver.extraClassPath": class_path,
-        "spark.driver.extraJavaOptions": " ".join([BRIEF_JAVA, logging_option(), *archive_options(settings, "spark")]),
+        "spark.driver.extraJavaOptions": java_options(settings, *BRIEF_JAVA.split()),
         "spark.driver.bindAddress": LOOPBACK,
         "spark.driver.host": LOOPBACK,
         "spark.ui.enabled": "false",
@@ -114,9 +115,10 @@ def protection_conf(settings: Settings, master: str) -> dict[str, str]:
     return {**PROTECTED, **({SECRET_KEY: secret} if master.startswith(STANDALONE) else {})}
 
 
-def logging_option() -> str:
-    """The JVM's option that names conf/log4j2-spark.properties."""
-    return f"-Dlog4j2.configurationFile=file:{home() / 'conf' / 'log4j2-spark.properties'}"
+def java_options(settings: Settings, *more: str) -> str:
+    """What `spark.driver.extraJavaOptions` names: the log's configuration, the archive of classes, and more."""
+    log = f"-Dlog4j2.configurationFile={(home() / 'conf' / 'log4j2-spark.properties').as_uri()}"
+    return shlex.join([*more, *archive_options(settings, "spark"), log])  # Spark takes it apart as a shell would
 
 
 def default_conf() -> dict[str, str]:
@@ -155,11 +157,9 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
     root = home()
     # The connector reads the schema anew at each save: of one keyspace, not of Cassandra's own as well.
     schema = f"-Ddatastax-java-driver.advanced.metadata.schema.refreshed-keyspaces.0={settings.cassandra.keyspace}"
-    java = " ".join(["-XX:+UseParallelGC", schema, *archive_options(settings, "spark")])
-    driver = f"{BRIEF_JAVA} {java}" if job in BRIEF_JOBS else java
-    logging = logging_option()
-    if "--debug" in arguments:
-        logging += " -Dinkstream.pattern=%d{HH:mm:ss}_%p_%c{1}:_%m%n%ex"  # no spaces: spark-submit cuts there
+    java = ["-XX:+UseParallelGC", schema]
+    brief = BRIEF_JAVA.split() if job in BRIEF_JOBS else []
+    debug = ["-Dinkstream.pattern=%d{HH:mm:ss} %p %c{1}: %m%n%ex"] if "--debug" in arguments else []
     return [
         str(Path(sys.executable).parent / "spark-submit"),
         "--master",
@@ -177,9 +177,9 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
         "--conf",
         f"spark.pyspark.python={sys.executable}",
         "--conf",
-        f"spark.driver.extraJavaOptions={driver} {logging}",
+        f"spark.driver.extraJavaOptions={java_options(settings, *brief, *java, *debug)}",
         "--conf",
-        f"spark.executor.extraJavaOptions={java}",
+        f"spark.executor.extraJavaOptions={shlex.join([*java, *archive_options(settings, 'spark')])}",
         str(root / "jobs" / f"{job}.py"),
         *arguments,
     ]

@@ -10,7 +10,6 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from inkstream.image.samples import label_of, sample_files
-from inkstream.local.class_archives import archive_options
 from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.model.bundle import Bundle, load_bundle, shipped_bundle
@@ -19,7 +18,7 @@ from inkstream.report.pictures import data_set_pictures
 from inkstream.report.vectors import PICTURES_DDL
 from inkstream.report.warehouse import EXTENSIONS, JARS, open_warehouse
 from inkstream.settings import Settings
-from inkstream.spark import build_own_session, logging_option
+from inkstream.spark import build_own_session, java_options
 
 
 def open_notebook(settings: Settings) -> SparkSession:
@@ -27,9 +26,7 @@ def open_notebook(settings: Settings) -> SparkSession:
     more = {
         "spark.master": settings.spark.master,
         "spark.driver.memory": settings.spark.driver_memory,
-        "spark.driver.extraJavaOptions": " ".join(
-            [logging_option(), *archive_options(settings, "spark")]
-        ),  # lives long enough for the optimising compiler
+        "spark.driver.extraJavaOptions": java_options(settings),  # lives long enough for the optimising compiler
         "spark.sql.extensions": ",".join(EXTENSIONS),
     }
     path = class_path(settings, *JARS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import mmap
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import SettingsFactory
 
-from inkstream.chaos.soak import FOLDERS, Look, find_jcmd, growth_of, own_memory, soak
+from inkstream.chaos.soak import FOLDERS, Look, find_jcmd, growth_of, own_memory, soak, write_looks
 from inkstream.cli.chaos import _soaked
 from inkstream.errors import SetupError
 from inkstream.local.services import RunningServices
@@ -39,6 +40,11 @@ def test_every_process_of_a_running_stream_is_looked_at(
     assert soaked.sent > 0
     assert seconds == sorted(seconds)
     assert _soaked(soaked).row_count == len(found)
+    write_looks(soaked.looks, folder / "looks.csv")
+    rows = list(csv.DictReader((folder / "looks.csv").read_text().splitlines()))
+    assert len(rows) == sum(map(len, soaked.looks.values()))
+    assert {row["name"] for row in rows if row["live_heap"]} == jvms
+    assert all(float(row["at_s"]) >= 0 and int(row["size"]) >= 0 for row in rows)
 
 
 def test_growth_is_the_slope_that_odd_looks_do_not_move() -> None:

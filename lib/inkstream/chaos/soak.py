@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import psutil
@@ -58,12 +59,16 @@ class Growth:
 
 @dataclass(frozen=True)
 class Soaked:
-    """minutes: what counted, without the warm-up. behind: uploads not answered yet when the load ended."""
+    """minutes: what counted, without the warm-up. behind: uploads not answered yet when the load ended.
+
+    looks: by process or folder, all of them in the order of time, those of the warm-up too.
+    """
 
     minutes: float
     sent: int
     behind: int
     growths: list[Growth]
+    looks: dict[str, list[Look]]
 
 
 def soak(
@@ -108,7 +113,17 @@ def soak(
     finally:
         stream.stop()
     warm = {name: [look for look in some if look.at_s >= warm_s] for name, some in looks.items()}
-    return Soaked((total_s - warm_s) / 60, load.sent, behind, [growth_of(name, some) for name, some in warm.items()])
+    return Soaked(
+        (total_s - warm_s) / 60, load.sent, behind, [growth_of(name, some) for name, some in warm.items()], looks
+    )
+
+
+def write_looks(looks: Mapping[str, Sequence[Look]], path: Path) -> None:
+    """A CSV file with a line for each look: name, at_s, size, files, live_heap (empty where it has none)."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", *Look.__dataclass_fields__])
+        writer.writerows([name, *astuple(look)] for name, some in looks.items() for look in some)
 
 
 def growth_of(name: str, looks: Sequence[Look]) -> Growth:

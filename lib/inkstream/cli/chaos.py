@@ -131,7 +131,7 @@ def soak(
     from rich.console import Console
     from rich.progress import Progress
 
-    from inkstream.chaos.soak import find_jcmd, soak
+    from inkstream.chaos.soak import find_jcmd, soak, write_looks
 
     console = Console(highlight=False, soft_wrap=True)
     find_jcmd()  # says so now where it is missing, and not when the services run
@@ -149,6 +149,9 @@ def soak(
     console.width = max(console.width, 120)  # cut names and numbers say nothing
     console.print(_soaked(soaked))
     console.print(f"{soaked.sent:,} uploads sent; {soaked.behind:,} of them were not answered yet at the end")
+    looks = services.settings.local.path / "looks.csv"
+    write_looks(soaked.looks, looks)
+    console.print(f"Every look at them: {looks}")
 
 
 @contextmanager

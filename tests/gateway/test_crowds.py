@@ -62,8 +62,10 @@ def test_a_thousand_who_wait_are_all_answered(
                 for _ in range(CROWD)
             ]
             until = time.monotonic() + 60
-            while await waiting(client) < CROWD:
-                assert time.monotonic() < until
+            while (now := await waiting(client)) < CROWD:
+                told = [one.exception() or one.result().text for one in post if one.done()]
+                assert not told, f"{len(told)} of the crowd did not wait: {told[0]!r}"
+                assert time.monotonic() < until, f"{now} of the crowd wait"
                 await asyncio.sleep(0.2)
             assert (await client.get("/")).status_code == HTTPStatus.OK  # the page opens meanwhile
             await asyncio.to_thread(pipeline.drain)

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +21,7 @@ from kafka.errors import KafkaError
 from inkstream.errors import ServiceError
 from inkstream.settings import Settings
 from inkstream.store.kafka_client import build_client
-from inkstream.store.reach import refusals
+from inkstream.store.reach import Presence
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class Uploads:
             enable_idempotence=False,  # a message that was given up leaves a gap, and nothing after it would be taken
             max_request_size=settings.image.max_message_bytes,
         )
+        with suppress(KafkaError):  # of a topic that is not made yet; the uploads tell
+            self._producer.partitions_for(settings.kafka.uploaded)  # known from here on, and no first upload waits
         # One thread: KafkaProducer.send takes a lock anyway, and may wait for metadata, which the loop must not.
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="uploads")
         self._closing = threading.Event()
@@ -58,7 +61,7 @@ class Uploads:
 
     @property
     def reachable(self) -> bool:
-        """Whether a broker took a connection within the last second or so."""
+        """Whether a broker took a connection within the last seconds."""
         return self._reachable
 
     async def send(self, topic: str, key: str, value: bytes, headers: Headers = ()) -> float:
@@ -96,8 +99,9 @@ class Uploads:
         return ServiceError(f"Kafka does not take pictures right now ({why}); nothing was stored, try again soon")
 
     def _watch(self) -> None:
+        presence = Presence(self._kafka.addresses)
         while not self._closing.wait(PROBE_S):
-            reachable = not refusals(self._kafka.addresses)
+            reachable = presence.look()
             if reachable != self._reachable:
                 log.warning("Kafka %s", "is back" if reachable else f"is gone from {self._kafka.servers}")
             self._reachable = reachable

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Sequence
 
 CONNECT_S = 1.0
+PATIENCE = 2  # looks without an answer until a service counts as gone
 
 
 def refusals(addresses: Sequence[tuple[str, int]]) -> list[OSError]:
@@ -18,3 +19,22 @@ def refusals(addresses: Sequence[tuple[str, int]]) -> list[OSError]:
         except OSError as error:
             errors.append(error)
     return errors
+
+
+class Presence:
+    """Whether a service is there, look by look.
+
+    A refusal says that it is gone. Silence may be no more than a busy machine, which takes no connection for a second
+    now and then: only several silent looks in a row say so.
+    """
+
+    def __init__(self, addresses: Sequence[tuple[str, int]]) -> None:
+        self._addresses = addresses
+        self._silent = 0
+
+    def look(self) -> bool:
+        """Ask once more, for CONNECT_S per address at the most."""
+        errors = refusals(self._addresses)
+        self._silent = self._silent + 1 if errors else 0
+        refused = bool(errors) and all(isinstance(error, ConnectionRefusedError) for error in errors)
+        return not refused and self._silent < PATIENCE

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import psutil
@@ -122,7 +122,7 @@ def write_looks(looks: Mapping[str, Sequence[Look]], path: Path) -> None:
     """A CSV file with a line for each look: name, at_s, size, files, live_heap (empty where it has none)."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["name", *Look.__dataclass_fields__])
+        writer.writerow(["name", *(field.name for field in fields(Look))])
         writer.writerows([name, *astuple(look)] for name, some in looks.items() for look in some)
 
 

@@ -33,8 +33,9 @@ class Presence:
         self._silent = 0
 
     def look(self) -> bool:
-        """Ask once more, for CONNECT_S per address at the most."""
+        """Ask once more, for CONNECT_S per address at the most; whether it counts as there."""
         errors = refusals(self._addresses)
         self._silent = self._silent + 1 if errors else 0
-        refused = bool(errors) and all(isinstance(error, ConnectionRefusedError) for error in errors)
-        return not refused and self._silent < PATIENCE
+        if not errors:
+            return True
+        return self._silent < PATIENCE and not all(isinstance(error, ConnectionRefusedError) for error in errors)

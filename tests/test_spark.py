@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
+import pyarrow
 import pytest
 from pydantic import SecretStr
+from pyspark.sql import SparkSession
 from tests.conftest import in_section
 
 from inkstream.local.java import java_home
 from inkstream.settings import Settings
-from inkstream.spark import BRIEF_JAVA, PROTECTED, protection_conf, submit_line
+from inkstream.spark import BRIEF_JAVA, PROTECTED, protection_conf, submit_environment, submit_line
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,14 @@ def test_a_jvm_without_the_optimising_compiler_has_as_much_room_for_code_as_any(
     room = re.search(r"ReservedCodeCacheSize\s*=\s*(\d+)", flags)
     assert room
     assert int(room[1]) == 240 * 2**20
+
+
+def test_arrow_takes_its_memory_from_the_system_in_the_driver_as_in_the_workers(spark: SparkSession) -> None:
+    line = [sys.executable, "-c", "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"]
+    driver = subprocess.run(line, env=submit_environment(java_home()), capture_output=True, text=True, check=True)
+    assert driver.stdout.strip() == "system"
+    one = spark.sparkContext.parallelize([0], 1)
+    assert one.map(lambda _: pyarrow.default_memory_pool().backend_name).collect() == ["system"]
 
 
 def test_without_a_secret_sparks_processes_are_left_as_they_are() -> None:

@@ -19,6 +19,7 @@ from inkstream.local.truststore import PASSWORD, make_truststore
 from inkstream.settings import Settings, home
 
 SECRET_KEY = "spark.authenticate.secret"
+EXECUTOR_ENVIRONMENT = "spark.executorEnv."
 # How Spark's processes speak to one another where they share a secret. The fallback, an older handshake, encrypts
 # nothing. The cipher AES/GCM/NoPadding is there in Spark 3.5.7 too, but a worker that has it never joins its master.
 PROTECTED = {
@@ -188,12 +189,19 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
 def submit_environment(java_home: Path) -> dict[str, str]:
     """The environment of spark-submit: this one, with the Java and the Python that the project uses.
 
+    The driver's Python gets what the configuration gives to those of the executors; Spark would not tell it.
+
     spark-submit is a bash script; the system's own folders are put last on the path, so that bash is found where
     the caller's path holds little.
     """
     path = os.environ.get("PATH", "")
     return {
         **os.environ,
+        **{
+            key.removeprefix(EXECUTOR_ENVIRONMENT): value
+            for key, value in default_conf().items()
+            if key.startswith(EXECUTOR_ENVIRONMENT)
+        },
         "JAVA_HOME": str(java_home),
         "PYSPARK_PYTHON": sys.executable,
         "PATH": os.pathsep.join([path, *(part for part in os.defpath.split(os.pathsep) if part)]).strip(os.pathsep),

@@ -24,7 +24,8 @@ from inkstream.store.session import open_session
 METHOD = (
     "As drain, in turn on two topics: one of sound uploads alone, one in which every hundredth is a broken sample "
     "(cut, empty, another type, a bomb ...). Afterwards every broken one is looked for among the rejected, with the "
-    "reason that its file comes to."
+    "reason that its file comes to. Which is first changes from round to round, after a drain of each that is not "
+    "counted: Kafka and Cassandra, just started, are slower for whoever comes first."
 )
 SOUND = "InkStream, all of them sound"
 EVERY = 100
@@ -42,11 +43,14 @@ def run(options: Options, place: Place) -> Outcome:
         options.tell(f"broken: sending {count:,} uploads to {topic}")
         places[name] = place.named(f"broken_{topic}", batch=with_slack(WARM_UP))
         expected[name] = places[name].send(pictures, Pace(limit=count))
-    for number in range(options.rounds):
-        for name, here in places.items():
-            found[name].append(drain_once(here, ours(), expected[name], WARM_UP))
-            options.tell(f"broken: round {number + 1}, {name}: {found[name][-1]['warm_per_s']:,.0f}/s warm")
-        check_rejected(places[OURS], mixed)
+    for number in range(1 if options.quick else 0, options.rounds + 1):
+        for name in sorted(places, reverse=number % 2 == 0):
+            figures = drain_once(places[name], ours(), expected[name], WARM_UP)
+            options.tell(f"broken: round {number or 'not counted'}, {name}: {figures['warm_per_s']:,.0f}/s warm")
+            if number:
+                found[name].append(figures)
+            if name == OURS:
+                check_rejected(places[OURS], mixed)
     case = Case(f"{count - WARM_UP:,} pictures, 1 % broken", "warm_per_s", True, dict(found))
     return Outcome("broken", METHOD, [case])
 

@@ -58,10 +58,20 @@ def test_black_that_only_alpha_draws_is_dark_on_white() -> None:
     assert np.array_equal(pixels[..., 0], 255 - alpha)
 
 
-def test_a_fully_transparent_picture_is_white() -> None:
-    for under in ((0, 0, 0, 0), (255, 0, 0, 0)):
-        pixels = decode(encoded(Image.new("RGBA", (28, 28), under), "PNG"), LIMITS).pixels
-        assert (pixels == 255).all()
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Image.new("RGBA", (40, 28)),
+        Image.new("RGBA", (40, 28), (255, 0, 0, 0)),
+        Image.new("LA", (40, 28), (90, 0)),
+        Image.new("RGBA", (4000, 2800), (9, 9, 9, 0)),
+    ],
+    ids=["black", "red", "grey", "large"],
+)
+def test_a_fully_transparent_picture_is_white_paper(picture: Image.Image) -> None:
+    decoded = decode(encoded(picture, "PNG"), LIMITS)
+    assert decoded.pixels.shape[1] == min(picture.width, 1024)
+    assert (decoded.pixels == 255).all()
 
 
 def test_a_white_card_with_transparent_corners_keeps_its_white() -> None:

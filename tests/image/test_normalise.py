@@ -220,6 +220,13 @@ def test_a_plain_picture_is_blank(level: int, shape: tuple[int, ...]) -> None:
     assert code_of(np.full(shape, level, np.uint8)) == "blank"
 
 
+def test_a_page_of_one_colour_is_blank() -> None:
+    page = np.full((200, 150, 3), (200, 30, 90), np.uint8)
+    assert code_of(page) == "blank"
+    page[60:140, 70:80] = 0  # and a stroke on it is found, though the page's corners are alike
+    assert normalise(page).why["path"] == "found"
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_an_empty_page_is_blank(seed: int) -> None:
     rng = np.random.default_rng(seed)

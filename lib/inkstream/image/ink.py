@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -139,6 +140,7 @@ def _slope(light: Array) -> Array:
     return surface
 
 
+@lru_cache(maxsize=32)  # of as many shapes: cameras' pictures are of a few
 def _surface_terms(height: int, width: int) -> Array:
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)

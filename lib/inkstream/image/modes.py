@@ -86,8 +86,11 @@ def _over_background(picture: Image.Image, detail: int) -> Pixels:
     """A picture with alpha (LA or RGBA) over what shows it: the other side of what is drawn, or its own paper."""
     picture = _smaller(picture, detail)
     alpha = picture.getchannel("A")
+    faintest, fullest = alpha.getextrema()
+    if fullest == 0:  # nothing of it can be seen: white paper
+        return np.full((picture.height, picture.width), 255, np.uint8)
     colour = picture.convert("L" if picture.mode == "LA" else "RGB")
-    if alpha.getextrema()[0] == 255:
+    if faintest == 255:
         return np.asarray(colour)
     light = _is_light_background(np.asarray(colour.convert("L")), np.asarray(alpha))
     background = Image.new(colour.mode, colour.size, "white" if light else "black")
@@ -99,8 +102,6 @@ def _is_light_background(luminance: Pixels, alpha: Pixels) -> bool:
     """Whether the drawing shows on white, by the alpha-weighted luminance of what can be seen."""
     weights, levels = alpha.ravel().astype(np.int64), luminance.ravel()
     total = int(weights.sum())
-    if total == 0:
-        return True
     dark = int(np.dot(levels < _MIDDLE, weights)) / total
     if total > _OWN_PAPER_COVERAGE * 255 * alpha.size and min(dark, 1 - dark) > _OWN_PAPER_MINORITY:
         return dark < 0.5

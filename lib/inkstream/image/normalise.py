@@ -61,6 +61,8 @@ def normalise(pixels: Array) -> Prepared:
     if pixels.shape == (SIDE, SIDE) and is_prepared(pixels):
         return Prepared(pixels, {"path": "prepared"})
     _refuse_slivers(pixels.shape)
+    if _is_empty(pixels):
+        raise Rejected("blank", "Nothing is drawn on the picture.")
     ink = find_ink(pixels)
     mask, parts, lines = _digit_mask(ink)
     box = cv2.boundingRect(mask)
@@ -152,6 +154,12 @@ def _digit_at(ink: Array, low: float, high: float, dark_lines: Array | None) -> 
     chosen = np.zeros(int(labels.max()) + 1, np.uint8)
     chosen[[part.label for part in kept]] = 255
     return _Found(chosen[labels], main, kept, parts)
+
+
+def _is_empty(pixels: Array) -> bool:
+    """Whether all pixels are the same: a page on which nobody drew. Most pictures differ in two corners already."""
+    first = pixels[0, 0]
+    return bool((pixels[-1, -1] == first).all() and (pixels == first).all())
 
 
 def _refuse_slivers(shape: tuple[int, ...]) -> None:

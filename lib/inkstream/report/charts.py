@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter, SymmetricalLogLocator
 
 from inkstream.report.counting import BINS
 from inkstream.report.figures import Figures
@@ -126,10 +126,13 @@ def _labels(labels: pd.DataFrame, reference: dict[str, Any] | None) -> Chart:
 
 def _confidences(confidences: pd.DataFrame) -> Chart:
     counts = _filled(confidences, "bin", BINS)
+    steps = [1, 2, 5] if counts.max() < 1000 else [1]
 
     def draw(axes: Axes) -> None:
         axes.bar((np.arange(BINS) + 0.5) / BINS, np.maximum(counts, 0), width=0.9 / BINS, color=INK)
         axes.set_yscale("symlog", linthresh=10)
+        axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=10, subs=steps))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.set_title("How sure the answers are")

@@ -39,6 +39,7 @@ MANY_PARTS = 14
 MIN_SIDE, SLIVER = 5, 12  # pixels; how many times as long as broad a picture may be
 SURE, POSSIBLE = 0.55, (0.3, 0.42, 0.55)  # of full ink: strokes are over the first somewhere, and go on down to these
 DRAWN, GROWTH = 0.47, 1.5  # of full ink: how much larger a digit may be than what of it is so dark
+NOTHING_DRAWN = "Nothing is drawn on the picture."
 DARK_LINES = 0.6  # of full ink: darker lines are cut out, fainter ones are left under the threshold
 
 Array = np.ndarray[Any, Any]
@@ -61,8 +62,7 @@ def normalise(pixels: Array) -> Prepared:
     if pixels.shape == (SIDE, SIDE) and is_prepared(pixels):
         return Prepared(pixels, {"path": "prepared"})
     _refuse_slivers(pixels.shape)
-    if _is_empty(pixels):
-        raise Rejected("blank", "Nothing is drawn on the picture.")
+    _refuse_empty(pixels)
     ink = find_ink(pixels)
     mask, parts, lines = _digit_mask(ink)
     box = cv2.boundingRect(mask)
@@ -105,7 +105,7 @@ def _digit_mask(ink: Ink) -> tuple[Array, int, int]:
     """The mask of the digit, uint8 (H, W) of 0 and 255; how many parts it has; how dark ruled lines are (0: none)."""
     least = max(MIN_LEVEL, MIN_LEVEL_NOISES * ink.noise)
     if ink.level < least:
-        raise Rejected("blank", "Nothing is drawn on the picture.")
+        raise Rejected("blank", NOTHING_DRAWN)
     lines = find_lines(ink.pixels, ink.level)
     level, line_level, dark_lines = ink.level, 0.0, None
     if lines:
@@ -146,7 +146,7 @@ def _digit_at(ink: Array, low: float, high: float, dark_lines: Array | None) -> 
     labels, parts = find_parts(mask)
     parts = without_frames(labels, parts)
     if not parts:
-        raise Rejected("blank", "Nothing is drawn on the picture.")
+        raise Rejected("blank", NOTHING_DRAWN)
     main = main_part(parts, mask.shape)
     if hangs_in(main, mask.shape):
         raise Rejected("blank", "Nothing is drawn; there is only what hangs in from the picture's edge.")
@@ -156,16 +156,17 @@ def _digit_at(ink: Array, low: float, high: float, dark_lines: Array | None) -> 
     return _Found(chosen[labels], main, kept, parts)
 
 
-def _is_empty(pixels: Array) -> bool:
-    """Whether all pixels are the same: a page on which nobody drew. Most pictures differ in two corners already."""
-    first = pixels[0, 0]
-    return bool((pixels[-1, -1] == first).all() and (pixels == first).all())
-
-
 def _refuse_slivers(shape: tuple[int, ...]) -> None:
     shorter, longer = min(shape[:2]), max(shape[:2])
     if shorter < MIN_SIDE or longer > SLIVER * shorter:
         raise Rejected("no_digit", f"The picture is {shape[1]} x {shape[0]} pixels: no digit fits into that.")
+
+
+def _refuse_empty(pixels: Array) -> None:
+    """A page on which nobody drew: all pixels are the same. Most pictures differ in two corners already."""
+    first = pixels[0, 0]
+    if (pixels[-1, -1] == first).all() and (pixels == first).all():
+        raise Rejected("blank", NOTHING_DRAWN)
 
 
 def _refuse_several(main: Part, parts: list[Part]) -> None:

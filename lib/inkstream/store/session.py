@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, Unauthorized
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import DCAwareRoundRobinPolicy, RetryPolicy, TokenAwarePolicy
+from cassandra.query import Statement
 
 from inkstream.errors import ServiceError, SettingError
 from inkstream.settings import CassandraSettings
@@ -22,6 +23,25 @@ CASSANDRA_ERRORS = (DriverException, NoHostAvailable)
 
 CONNECT_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 30.0
+READ_RETRIES = 4  # with the first try five times the 5 s that a node waits for its copies: within REQUEST_TIMEOUT_S
+
+
+class _ReadsAgain(RetryPolicy):  # type: ignore[misc]
+    """The driver's rules, and a read that timed out is asked again.
+
+    Until the others know of a dead node, some 10 s, they wait for its copy in vain; then two of three are enough.
+    """
+
+    def on_read_timeout(  # the driver gives each by name
+        self,
+        query: Statement,
+        consistency: int,
+        required_responses: int,
+        received_responses: int,
+        data_retrieved: bool,
+        retry_num: int,
+    ) -> tuple[int, int | None]:
+        return (self.RETRY, consistency) if retry_num < READ_RETRIES else (self.RETHROW, None)
 
 
 @contextmanager
@@ -63,6 +83,7 @@ def _cluster(settings: CassandraSettings, hosts: list[str]) -> Cluster:
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.datacenter)),
         consistency_level=ConsistencyLevel.name_to_value[settings.consistency],
         request_timeout=REQUEST_TIMEOUT_S,
+        retry_policy=_ReadsAgain(),
     )
     auth = None
     if settings.username:

@@ -24,7 +24,7 @@ METHOD = (
     "aiohttp over kept connections, in the benchmark's own process, sends a JPEG of about 20 kB again and again; "
     "16 requests under way. InkStream: 202 once all in-sync replicas of Kafka have it (its ids are looked for in "
     "images.uploaded). Flask: the answer itself, by Keras' predict in the request; no Kafka, nothing stored. waiting: "
-    "at 10 a second, until the answer is in the response (?wait=5), a stream running."
+    "at 10 a second, until the answer is in the response (?wait=5), a stream running; a minute of the same goes before."
 )
 UNDER_WAY = 16
 RATE = 10
@@ -41,28 +41,36 @@ def run(options: Options, place: Place) -> Outcome:
     ensure_extra("train")
     from benchmarks.clients import flood, steady
 
-    here = place.named("gateway")
     picture = jpeg()
     seconds = 3.0 if options.quick else 15.0
     taken: dict[str, list[dict[str, float]]] = defaultdict(list)
     waited: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for _ in range(options.rounds):
+    for number in range(options.rounds):
+        flooded = place.named(f"flooded{number}")
+        asked = place.named(f"asked{number}")  # of its own: a stream begins with all that its topic holds
         for name in (OURS, FLASK):
             with ExitStack() as stack:
-                running, address = _serve(stack, here, name)
-                path = "?wait=0" if name == OURS else ""
-                asyncio.run(flood(address + path, picture, WARM_S, UNDER_WAY))
-                figures, ids = asyncio.run(flood(address + path, picture, seconds, UNDER_WAY))
+                running, address = _serve(stack, flooded, name)
+                path = f"{address}?wait=0" if name == OURS else address
+                asyncio.run(flood(path, picture, WARM_S, UNDER_WAY))
+                figures, ids = asyncio.run(flood(path, picture, seconds, UNDER_WAY))
                 running.check()
                 if name == OURS:
-                    there = set(here.ids_in(here.settings.kafka.uploaded, {}))
+                    there = set(flooded.ids_in(flooded.settings.kafka.uploaded, {}))
                     check_complete(set(ids), {"images.uploaded": [one for one in there if one in set(ids)]})
                 taken[name].append(figures)
                 options.tell(f"gateway: {name}: {figures['per_s']:,.0f} uploads/s, p99 {figures['p99_s']:.3f} s")
+        for name in (OURS, FLASK):
+            with ExitStack() as stack:
+                _, address = _serve(stack, asked, name)
                 if name == OURS:
-                    stream = stack.enter_context(ours().running(here))
-                    upload(here, f"warm{len(taken[name])}", 100, WARM_UP, stream.check)
-                waited[name].append(asyncio.run(steady(address + path.replace("0", "5"), picture, seconds, RATE)))
+                    stream = stack.enter_context(ours().running(asked))
+                    upload(asked, "warm", 100, WARM_UP, stream.check)
+                path = f"{address}?wait=5" if name == OURS else address
+                asyncio.run(steady(path, picture, 4 * seconds, RATE))
+                figures = asyncio.run(steady(path, picture, seconds, RATE))
+                waited[name].append(figures)
+                options.tell(f"gateway: {name}: answers p50 {figures['p50_s']:.3f} s, p99 {figures['p99_s']:.3f} s")
     cases = [
         Case("uploads acknowledged", "per_s", True, dict(taken), [f"{len(picture):,} bytes each"]),
         Case(f"waiting for the answer at {RATE}/s", "p50_s", False, dict(waited)),

@@ -65,7 +65,11 @@ def main(argv: list[str] | None = None) -> int:
     if here["load_before"] > here["cores"] * FREE_SHARE:
         tell(f"not comparable: something else keeps this machine busy (load {here['load_before']:.1f})")
     names = arguments.names or list(BENCHMARKS)
-    outcomes, failed = _run(names, options, console)
+    try:
+        outcomes, failed = _run(names, options, console)
+    except InkstreamError as error:  # before the first: another run, or services that do not start
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", markup=False)
+        return error.exit_status
     folder = load_settings().local.path / "bench"
     file = arguments.json or folder / "report.json"
     file.parent.mkdir(parents=True, exist_ok=True)

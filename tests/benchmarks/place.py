@@ -16,11 +16,12 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from benchmarks.figures import Incomplete, check_complete
-from inkstream.local.services import RunningServices, running_services
+from inkstream.local.own_services import own_folder, own_services
+from inkstream.local.services import RunningServices
 from inkstream.producer.paths import read_paths
 from inkstream.producer.pictures import Item
 from inkstream.producer.send import Pace, send_pictures
-from inkstream.settings import Settings, load_settings
+from inkstream.settings import Settings
 from inkstream.store.kafka_client import build_client
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
@@ -176,10 +177,5 @@ class Place:
 @contextmanager
 def own_place(pictures: list[Path], name: str = "bench") -> Iterator[Place]:
     """Kafka and Cassandra of the benchmark's own, emptied, in a folder of its own; they end with the block."""
-    plain = load_settings()
-    blank = plain.model_copy(update={"kafka": Settings().kafka, "cassandra": Settings().cassandra})
-    folder = plain.local.path / name
-    for part in ("data", "checkpoints", "run", "log"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    with running_services(blank, folder) as services:
+    with own_folder(name) as folder, own_services(folder) as services:
         yield Place(services, services.settings, folder, pictures)

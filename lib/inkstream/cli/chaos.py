@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -89,17 +90,16 @@ def _arena(seed: int, brokers: int, nodes: int, workers: int) -> Iterator[tuple[
     from inkstream.local.gateway import Gateway
     from inkstream.local.jars import class_path
     from inkstream.local.java import java_home
-    from inkstream.settings import load_settings
+    from inkstream.local.own_services import own_folder
     from inkstream.spark import build_own_session
     from inkstream.store.session import open_session
     from inkstream.stream.verify import verify
 
-    folder = load_settings().local.path / "chaos"
     with ExitStack() as open_ends:
+        folder = open_ends.enter_context(own_folder("chaos"))
         disk = open_ends.enter_context(small_disk(folder / "checkpoints"))
-        folder.mkdir(parents=True, exist_ok=True)
         clock = open_ends.enter_context(stepped_clock(folder))
-        services = open_ends.enter_context(_own_services("chaos", brokers, nodes, workers))
+        services = open_ends.enter_context(_prepared(folder, brokers, nodes, workers))
         settings = services.settings.model_copy(update={"image": POISONED})
         gateway = Gateway(settings, folder, bound=True, usual=False)
         open_ends.callback(gateway.stop)
@@ -132,10 +132,11 @@ def soak(
     from rich.progress import Progress
 
     from inkstream.chaos.soak import find_jcmd, soak, write_looks
+    from inkstream.local.own_services import own_folder
 
     console = Console(highlight=False, soft_wrap=True)
     find_jcmd()  # says so now where it is missing, and not when the services run
-    with _own_services("soak") as services, Progress(console=console) as progress:
+    with own_folder("soak") as folder, _prepared(folder) as services, Progress(console=console) as progress:
         task = progress.add_task(f"{rate:g} uploads a second", total=minutes * 60)
         soaked = soak(
             services.settings,
@@ -155,21 +156,13 @@ def soak(
 
 
 @contextmanager
-def _own_services(name: str, brokers: int = 1, nodes: int = 1, workers: int = 0) -> Iterator[RunningServices]:
-    """Kafka and Cassandra in a folder of this name, empty, with topics and tables."""
-    import shutil
-
-    from inkstream.local.services import running_services
-    from inkstream.settings import Settings, load_settings
+def _prepared(folder: Path, brokers: int = 1, nodes: int = 1, workers: int = 0) -> Iterator[RunningServices]:
+    """Services in the folder, with topics and tables."""
+    from inkstream.local.own_services import own_services
     from inkstream.store.schema import apply_schema
     from inkstream.store.topics import create_topics
 
-    plain = load_settings()
-    blank = plain.model_copy(update={"kafka": Settings().kafka, "cassandra": Settings().cassandra})
-    folder = plain.local.path / name
-    for part in ("data", "checkpoints", "run", "log"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    with running_services(blank, folder, brokers=brokers, nodes=nodes, workers=workers) as services:
+    with own_services(folder, brokers, nodes, workers) as services:
         create_topics(services.settings)
         apply_schema(services.settings)
         yield services

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
 from inkstream.demo.screen import Screen
-from inkstream.errors import SetupError
 from inkstream.local.class_archives import ensure_archives
 from inkstream.local.gateway import Gateway
 from inkstream.local.services import (
@@ -19,7 +16,6 @@ from inkstream.local.services import (
     external_cassandra,
     external_kafka,
     known_services,
-    open_lock,
     running_services,
     up,
 )
@@ -35,17 +31,6 @@ class DemoStream(NamedTuple):
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """The folder, made if missing, for one demo at a time. Raises SetupError: another runs, or it cannot be written."""
-    with open_lock(folder, "lock") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SetupError(f"Another demo runs on {folder.parent}; wait for its end, or stop it") from error
-        yield
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from pathlib import Path
 from inkstream.demo.cards import SOURCE, VERDICTS, Card, Summary, build_cards, summarise, warm_up
 from inkstream.demo.checking import Check, check_cards
 from inkstream.demo.following import Follower, open_follower
-from inkstream.demo.hosting import DemoStream, demo_services, demo_stream, only_one, open_page, stopped_by_signals
+from inkstream.demo.hosting import DemoStream, demo_services, demo_stream, open_page, stopped_by_signals
 from inkstream.demo.page import write_page
 from inkstream.demo.place import check_place, read_checkpoint
 from inkstream.demo.screen import Screen
 from inkstream.errors import ServiceError
+from inkstream.local.locks import only_one
 from inkstream.producer.send import Pace, Sent, send_pictures
 from inkstream.settings import Settings
 from inkstream.store.schema import apply_schema
@@ -51,7 +52,7 @@ def run_demo(settings: Settings, screen: Screen, *, keep: bool) -> Demo:
     cards = build_cards()
     screen.say(f"[bold]InkStream sends {len(cards)} sample pictures through Kafka, Spark and Cassandra[/]")
     folder = settings.local.path / "demo"
-    with only_one(folder), stopped_by_signals(), demo_services(settings, screen, keep=keep) as running:
+    with only_one(folder, "demo"), stopped_by_signals(), demo_services(settings, screen, keep=keep) as running:
         with screen.step("Creating topics and tables", "Topics and tables are there"):
             _create(running)
         with open_follower(running, cards) as follower:

@@ -7,7 +7,6 @@ very files of one class path, so its name has a digest of both. Where none fits,
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import hashlib
 import logging
@@ -18,8 +17,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from inkstream.errors import SetupError
 from inkstream.local.jars import class_path, ensure_jars
 from inkstream.local.java import java_home
+from inkstream.local.locks import one_by_one
 from inkstream.settings import Settings, home
 
 log = logging.getLogger(__name__)
@@ -59,15 +60,13 @@ def ensure_archives(settings: Settings, *groups: str) -> None:
             progress.add_task(f"Making later starts of {', '.join(missing)} quicker (once)", total=None)
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 list(pool.map(lambda group: _make(settings, group), missing))
-    except OSError as error:
+    except (OSError, SetupError) as error:
         log.warning("the classes of %s could not be archived: %s", ", ".join(missing), error)
 
 
 def _make(settings: Settings, group: str) -> None:
     archive = _archive(settings, group)
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    with (archive.parent / f"{group}.lock").open("w") as lock, tempfile.TemporaryDirectory(dir=archive.parent) as made:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with one_by_one(archive.parent, f"{group}.lock"), tempfile.TemporaryDirectory(dir=archive.parent) as made:
         if archive.is_file():
             return
         scratch = Path(made) / "archive"

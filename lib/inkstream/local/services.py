@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from inkstream.errors import SetupError
 from inkstream.local.cassandra import Cassandra
 from inkstream.local.class_archives import ensure_archives
 from inkstream.local.cluster import SparkMaster, SparkWorker, build_workers, recorded_workers
 from inkstream.local.gateway import Gateway
 from inkstream.local.kafka import Kafka
+from inkstream.local.locks import one_by_one
 from inkstream.local.members import Member, build_members
 from inkstream.local.process import EmbeddedService
 from inkstream.local.stream import Stream
@@ -78,7 +77,7 @@ def up(
         SetupError, ServiceError: a service cannot be started; those that this call started are stopped again.
     """
     folder = settings.local.path
-    with _only_one(folder):
+    with one_by_one(folder, "services.lock"):
         master = SparkMaster(settings, folder) if workers else None
         running = RunningServices(
             settings,
@@ -97,7 +96,7 @@ def up(
 def down(settings: Settings) -> list[EmbeddedService]:
     """Stop what `up` started here, and forget the addresses; returns what was running. Data stays."""
     folder = settings.local.path
-    with _only_one(folder):
+    with one_by_one(folder, "services.lock"):
         services = [service for service in known_services(settings) if service.state != "stopped"]
         running = [service for service in services if service.is_running()]
         _stop([service for service in services if isinstance(service, _CLIENTS)])  # before what they work on
@@ -239,23 +238,3 @@ def _settings_in(settings: Settings, folder: Path) -> Settings:
         jars.mkdir(parents=True, exist_ok=True)
         (folder / "jars").symlink_to(jars)
     return settings.model_copy(update={"local": settings.local.model_copy(update={"folder": str(folder)})})
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Two commands at once would start everything twice: the second waits for the first."""
-    with open_lock(folder, "services.lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def open_lock(folder: Path, name: str) -> IO[str]:
-    """The open file to lock in a folder, which is made if missing. Raises SetupError where it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return (folder / name).open("w")
-    except OSError as error:
-        raise SetupError(
-            f"The folder {folder} cannot be written ({error.strerror}); "
-            "make it writable, or set local.folder in conf/inkstream.toml"
-        ) from error

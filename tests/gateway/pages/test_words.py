@@ -15,6 +15,7 @@ def test_an_uncertain_digit_names_the_other_that_it_could_be() -> None:
     words = describe("uncertain", "4", 0.6, {"4": 0.6, "9": 0.31, "7": 0.09})
     assert words.headline == "Perhaps a 4: please look."
     assert words.detail == "The model is only 60.0 % sure. It could also be a 9 (31.0 %)."
+    assert words.short.split(" ") == ["unsure,", "60.0\u00a0%"]  # a narrow tile breaks it there alone
     assert "also" not in describe("uncertain", "4", 0.6, {"4": 0.6, "9": 0.09}).detail
 
 

@@ -8,6 +8,7 @@ from inkstream.records import RECOGNISED, REJECTED
 
 DIGITS = tuple("0123456789")
 WAITING = "waiting"
+NO_BREAK = "\u00a0"  # a tile is narrow, and a percent sign does not stand alone
 CLOSE = 0.1  # a second guess with this probability is worth a word
 
 # Of each reason code: what the page says first, and what a person can do about it.
@@ -73,7 +74,7 @@ def describe(
         headline,
         f"The model is only {sure} sure.{_second(label, probabilities or {})}",
         "A larger, darker or better lit digit helps. Below you can say what it is.",
-        f"unsure, {sure}",
+        f"unsure, {sure.replace(' ', NO_BREAK)}",
         f"{headline} Only {sure} sure.",
     )
 

@@ -44,3 +44,26 @@ def test_train_and_watch_run_without_spark(capsys: pytest.CaptureFixture[str]) -
 def test_what_is_missing_or_wrong_is_named(capsys: pytest.CaptureFixture[str], arguments: list[str], told: str) -> None:
     assert main(arguments) == 2
     assert told in capsys.readouterr().err
+
+
+def test_candidates_go_to_spark_and_take_their_plans_from_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    line = printed(capsys, "train", "data", "--out", "models", "--candidates", "rates.csv", "--strangers", "0")
+    job = next(place for place, part in enumerate(line) if part.endswith("train_candidates.py"))
+    assert line[line.index("--candidates", job) + 1] == "rates.csv"
+    assert line[line.index("--strangers", job) + 1] == "0"
+    assert "--recipe" not in line[job:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--candidates", "rates.csv", "--epochs", "3"], "--epochs is for one training"),
+        (["--candidates", "rates.csv", "--fresh"], "--fresh is for one training"),
+        (["--master", "local[2]"], "--master is for --candidates"),
+    ],
+)
+def test_options_that_do_not_go_together_are_named(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert main(["train", "data", "--out", "models", *arguments]) == 2
+    assert told in capsys.readouterr().err

@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
     )(prepare)
     app.command(
         epilog="Examples: `./submit.sh train var/data/mnist --recipe mlp --out var/models/mlp`; the same line again "
-        "goes on where it was killed. `tensorboard --logdir var/models/mlp.run/logs` shows it as it learns."
+        "goes on where it was killed. `tensorboard --logdir var/models/mlp.run/logs` shows it as it learns. "
+        "`./submit.sh train var/data/mnist --candidates rates.csv --out var/models` trains several; the file begins "
+        "with a line such as `name,recipe,learning_rate,epochs`, and then `slow,mlp,0.03,10` and the like."
     )(train)
     app.command(
         epilog="Examples: `./submit.sh evaluate var/data/mnist --model var/models/mlp --out var/evaluation/mlp`; "
@@ -83,15 +85,44 @@ def train(
     strangers: Annotated[int, typer.Option(min=-1, help="Pictures of what is no digit; -1: as the recipe does.")] = -1,
     no_augment: Annotated[bool, typer.Option("--no-augment", help="Learn from the pictures as they are.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what a killed training left.")] = False,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV file of settings, one candidate a line: all are trained side by side by Spark, and ranked; "
+            "--out is the folder of their bundles.",
+            show_default=False,
+        ),
+    ] = None,
+    master: Annotated[str, typer.Option(help="With --candidates: Spark's master.", show_default=False)] = "",
     print_: Annotated[bool, typer.Option("--print", help="Show the command line instead of running it.")] = False,
 ) -> None:
-    """A data set to a calibrated model bundle, on this machine; a killed training goes on where it was."""
-    from inkstream.local.extras import ensure_extra
-    from inkstream.settings import home
+    """A data set to a calibrated model bundle, on this machine; a killed training goes on where it was.
 
-    values = {"--data": data, "--out": out, "--recipe": recipe, "--epochs": epochs, "--seed": seed, "--batch": batch}
-    values |= {"--learning-rate": learning_rate, "--patience": patience}
-    values |= {name: n for name, n in {"--imitations": imitations, "--strangers": strangers}.items() if n >= 0}
+    With --candidates a table of settings to a bundle each, on Spark's executors.
+    """
+    from functools import partial
+
+    from inkstream.errors import SettingError
+    from inkstream.local.extras import ensure_extra
+    from inkstream.settings import home, load_settings
+
+    made = {name: n for name, n in {"--imitations": imitations, "--strangers": strangers}.items() if n >= 0}
+    plan: dict[str, object] = {"--recipe": recipe, "--epochs": epochs, "--batch": batch}
+    plan |= {"--learning-rate": learning_rate, "--patience": patience}
+    if candidates is not None:
+        usual = {"--recipe": "cnn", "--epochs": 0, "--batch": 0, "--learning-rate": 0.0, "--patience": -1}
+        given = [name for name, value in plan.items() if value != usual[name]]
+        given += [name for name, flag in {"--no-augment": no_augment, "--fresh": fresh}.items() if flag]
+        if given:
+            raise SettingError(f"{given[0]} is for one training; with --candidates the columns of the file say how")
+        values = {"--data": data, "--candidates": candidates, "--out": out, "--seed": seed, **made}
+        arguments = job_arguments({}, values)
+        install = partial(ensure_extra, "train")
+        run_job(load_settings(), "train_candidates", arguments, master=master, print_=print_, prepare=install)
+        return
+    if master:
+        raise SettingError("--master is for --candidates; one training runs on this machine, without Spark")
+    values = {"--data": data, "--out": out, "--seed": seed, **plan, **made}
     arguments = job_arguments({"--no-augment": no_augment, "--fresh": fresh}, values)
     line = [sys.executable, str(home() / "jobs" / "train_model.py"), *arguments]
     if print_:

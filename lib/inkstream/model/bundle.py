@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,7 +146,7 @@ def write_bundle(
     files[MANIFEST] = (json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
     if folder.exists():
         raise BundleError(f"{folder} is there already and bundles are immutable; name a new folder, or remove it first")
-    _write_whole(folder, files)
+    write_files(folder, files)
     return load_bundle(folder)
 
 
@@ -266,7 +267,12 @@ def _golden_bytes(golden: Golden) -> bytes:
     return buffer.getvalue()
 
 
-def _write_whole(folder: Path, files: dict[str, bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Paths in the folder with their bytes in; a folder that appears whole or not at all, out.
+
+    Raises:
+        BundleError: it is there already, with something in it, or cannot be written.
+    """
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         for name, content in files.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from inkstream.model.checkpoints import EpochEnd, best_of
 
@@ -25,7 +27,7 @@ def draw_learning_curve(history: list[EpochEnd], title: str, path: Path) -> None
     right.plot(epochs, [100 * (1 - end.held_accuracy) for end in history], "o-", ms=3, label="held-back pictures")
     right.set_ylabel("wrong, % (log scale)")
     for axes in (left, right):
-        axes.set_yscale("log" if all(value > 0 for line in axes.lines for value in line.get_ydata()) else "linear")
+        _scale(axes, [value for line in axes.lines for value in line.get_ydata()])
         axes.axvline(best.epoch, color="0.6", lw=1, ls=":", label=f"kept: epoch {best.epoch}")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -34,3 +36,35 @@ def draw_learning_curve(history: list[EpochEnd], title: str, path: Path) -> None
     left.legend(frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=11)
     figure.savefig(path, dpi=110)
+
+
+def draw_candidates(histories: Mapping[str, list[EpochEnd]], path: Path) -> None:
+    """Wrong answers on the held-back pictures by epoch, a line for each candidate, in the order given."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    axes = figure.subplots()
+    wrong = {name: [100 * (1 - end.held_accuracy) for end in history] for name, history in histories.items()}
+    for name, history in histories.items():
+        axes.plot([end.epoch for end in history], wrong[name], "o-", ms=3, label=name)
+    _scale(axes, [value for values in wrong.values() for value in values])
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("wrong of the held-back pictures, %")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def _scale(axes: Any, values: list[float]) -> None:
+    """A logarithmic height where there is no 0, with numbers that people read: 0.5, 1, 2, 5."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    if not values or min(values) <= 0:
+        return
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

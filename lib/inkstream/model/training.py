@@ -47,7 +47,7 @@ def train_bundle(
     Raises:
         SettingError: there is no such recipe, or another training's checkpoints lie beside `out`.
         SetupError: TensorFlow is not installed.
-        BundleError: `out` cannot be written, or LiteRT and Keras disagree.
+        BundleError: `out` cannot be written, LiteRT and Keras disagree, or the network answers what is no number.
     """
     if out.exists():
         raise BundleError(f"{out} is there already and bundles are immutable; name a new folder, or remove it first")
@@ -59,6 +59,11 @@ def train_bundle(
     best = best_of(run.history)
     draw_learning_curve(run.history, f"{plan.recipe}: {len(data.train):,} pictures", run.path / LEARNING_CURVE)
     logits = logits_of(model, data.held.pixels)
+    if not np.isfinite(logits).all():
+        raise BundleError(
+            "the training diverged: its network answers what is no number; "
+            f"try a learning rate under {plan.learning_rate:g}"
+        )
     temperature = fit_temperature(logits, data.held.labels)
     probabilities = calibrated(logits, temperature)
     facts = Facts(

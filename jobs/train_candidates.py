@@ -8,7 +8,6 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from inkstream.dataset.ranking import ranking_json, ranking_table
-from inkstream.dataset.training_data import open_training_data, with_made_pictures
+from inkstream.dataset.training_data import IMITATIONS, STRANGERS, open_training_data, with_made_pictures
 from inkstream.errors import FoundError
 from inkstream.job_errors import exit_status_of
 from inkstream.model.bundle import Bundle
@@ -32,7 +31,6 @@ from inkstream.model.training import run_folder
 from inkstream.settings import load_settings
 from inkstream.spark import build_session
 
-IMITATIONS, STRANGERS = 30_000, 12_000
 Parts = tuple[TrainingData, list[str]]
 
 
@@ -44,8 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         candidates = read_candidates(arguments.candidates)
         data, labels = open_training_data(arguments.data, arguments.seed)
-        augment = any(candidate.plan.augmented for candidate in candidates)
-        made = (arguments.imitations, arguments.strangers) if augment else (0, 0)
+        wanted = any(candidate.learns_made for candidate in candidates)
+        made = (arguments.imitations, arguments.strangers) if wanted else (0, 0)
         data = with_made_pictures(data, *made, arguments.seed, console)
         spark = build_session(load_settings(), "inkstream-candidates", cassandra=False)
         failures = run(spark, (data, labels), candidates, arguments.out, console)
@@ -87,7 +85,8 @@ def _train_all(
     context = spark.sparkContext
     sent = context.broadcast(parts)
     threads = int(context.getConf().get("spark.task.cpus", "1"))
-    with _counting(len(candidates), console) as progress, ThreadPoolExecutor(len(candidates)) as pool:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(len(candidates)) as pool:
         task = progress.add_task("candidates", total=len(candidates))
         jobs = [
             pool.submit(inheritable_thread_target(partial(_train_on_an_executor, spark, sent, candidate, threads)))
@@ -121,13 +120,6 @@ def _show(order: list[str], bundles: dict[str, Bundle], failures: dict[str, str]
     progress = {name: read_progress(run_folder(out / name)) for name in order}
     draw_candidates({name: found[1] for name, found in progress.items() if found}, out / "candidates.png")
     console.print(f"The best is {out / order[0]}; {out}/ranking.json has all figures, candidates.png the curves")
-
-
-@contextmanager
-def _counting(total: int, console: Console) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        yield progress
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from inkstream.dataset.training_data import open_training_data, with_made_pictures
+from inkstream.dataset.training_data import IMITATIONS, STRANGERS, open_training_data, with_made_pictures
 from inkstream.dataset.watching import bundle_table, watched
 from inkstream.errors import InkstreamError
 from inkstream.model.bundle import Bundle
@@ -17,8 +17,6 @@ from inkstream.model.examples import TrainingData
 from inkstream.model.fitting import Plan
 from inkstream.model.recipes import RECIPES, recipe_named
 from inkstream.model.training import run_folder, train_bundle
-
-IMITATIONS, STRANGERS = 30_000, 12_000
 
 
 def run(

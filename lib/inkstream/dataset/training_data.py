@@ -17,6 +17,8 @@ from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData, joined, s
 from inkstream.model.imitations import prepared_imitations
 from inkstream.model.strangers import prepared_strangers
 
+IMITATIONS, STRANGERS = 30_000, 12_000  # made pictures, where a training does not say how many
+
 
 def open_training_data(path: str, seed: int) -> tuple[TrainingData, list[str]]:
     """What lies at `path`, and its labels in their order.

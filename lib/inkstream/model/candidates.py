@@ -48,6 +48,11 @@ class Candidate:
     name: str
     plan: Plan
 
+    @property
+    def learns_made(self) -> bool:
+        """Pictures that are made are for those that augment, as `train` has it."""
+        return bool(self.plan.augmented and recipe_named(self.plan.recipe).augmented)
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -100,9 +105,8 @@ def _candidate(line: Mapping[str, object], where: str) -> Candidate:
 
 
 def data_of(candidate: Candidate, data: TrainingData) -> TrainingData:
-    """What the candidate learns from: pictures that are made are for those that augment, as `train` has it."""
-    augments = candidate.plan.augmented and recipe_named(candidate.plan.recipe).augmented
-    return data if augments else replace(data, extra=None)
+    """What the candidate learns from."""
+    return data if candidate.learns_made else replace(data, extra=None)
 
 
 def finished(candidate: Candidate, data: TrainingData, folder: Path) -> Bundle | None:

@@ -14,7 +14,6 @@ LEARNING_CURVE = "learning-curve.png"
 def draw_learning_curve(history: list[EpochEnd], title: str, path: Path) -> None:
     """Loss and wrong answers by epoch, of the pictures learnt from and of those held back; the kept epoch is marked."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     epochs = [end.epoch for end in history]
     best = best_of(history)
@@ -27,12 +26,8 @@ def draw_learning_curve(history: list[EpochEnd], title: str, path: Path) -> None
     right.plot(epochs, [100 * (1 - end.held_accuracy) for end in history], "o-", ms=3, label="held-back pictures")
     right.set_ylabel("wrong, % (log scale)")
     for axes in (left, right):
-        _scale(axes, [value for line in axes.lines for value in line.get_ydata()])
+        _by_epoch(axes)
         axes.axvline(best.epoch, color="0.6", lw=1, ls=":", label=f"kept: epoch {best.epoch}")
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
     left.legend(frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=11)
     figure.savefig(path, dpi=110)
@@ -41,28 +36,27 @@ def draw_learning_curve(history: list[EpochEnd], title: str, path: Path) -> None
 def draw_candidates(histories: Mapping[str, list[EpochEnd]], path: Path) -> None:
     """Wrong answers on the held-back pictures by epoch, a line for each candidate, in the order given."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     axes = figure.subplots()
-    wrong = {name: [100 * (1 - end.held_accuracy) for end in history] for name, history in histories.items()}
     for name, history in histories.items():
-        axes.plot([end.epoch for end in history], wrong[name], "o-", ms=3, label=name)
-    _scale(axes, [value for values in wrong.values() for value in values])
-    axes.set_xlabel("epoch")
+        wrong = [100 * (1 - end.held_accuracy) for end in history]
+        axes.plot([end.epoch for end in history], wrong, "o-", ms=3, label=name)
     axes.set_ylabel("wrong of the held-back pictures, %")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    _by_epoch(axes)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.savefig(path, dpi=110)
 
 
-def _scale(axes: Any, values: list[float]) -> None:
-    """A logarithmic height where there is no 0, with numbers that people read: 0.5, 1, 2, 5."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def _by_epoch(axes: Any) -> None:
+    """Whole epochs along; a logarithmic height where no line has a 0, with numbers that people read: 0.5, 1, 2, 5."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-    if not values or min(values) <= 0:
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if not all(value > 0 for line in axes.lines for value in line.get_ydata()):
         return
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -7,19 +7,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from jobs.train_candidates import run
 from pyspark.sql import SparkSession
 from rich.console import Console
+from tests.model.drawings import drawings
 
 from inkstream.errors import SettingError
-from inkstream.image.normalise import normalise
 from inkstream.model.bundle import Bundle, load_bundle, shipped_bundle
 from inkstream.model.candidates import data_of, ranked, read_candidates
 from inkstream.model.checkpoints import read_progress
-from inkstream.model.drawn import draw
-from inkstream.model.examples import Labelled, TrainingData
+from inkstream.model.examples import TrainingData
 from inkstream.model.learning_curve import LEARNING_CURVE
 from inkstream.model.training import run_folder
 
@@ -72,12 +70,6 @@ def figured(accuracy: float, log_loss: float, test: float) -> Bundle:
 def test_the_held_back_pictures_decide_and_not_the_tests() -> None:
     bundles = {"a": figured(0.98, 0.1, 0.999), "b": figured(0.99, 0.3, 0.97), "c": figured(0.99, 0.2, 0.96)}
     assert ranked(bundles) == ["c", "b", "a"]
-
-
-def drawings(count: int, seed: int) -> Labelled:
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, count)
-    return Labelled(np.stack([normalise(draw(int(label), rng)).pixels for label in labels]), labels)
 
 
 def test_made_pictures_are_for_those_that_augment(tmp_path: Path) -> None:

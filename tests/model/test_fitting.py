@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.model.drawings import drawings
 
 from inkstream.errors import SettingError
-from inkstream.image.normalise import normalise
 from inkstream.model.checkpoints import EpochEnd, RunFolder, best_of, read_progress
-from inkstream.model.drawn import draw
 from inkstream.model.examples import Labelled, TrainingData
 from inkstream.model.fitting import Plan, Step, fit
 
@@ -22,12 +21,6 @@ pytestmark = [
     ),
     pytest.mark.filterwarnings("ignore"),
 ]
-
-
-def drawings(count: int, seed: int) -> Labelled:
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, count)
-    return Labelled(np.stack([normalise(draw(int(label), rng)).pixels for label in labels]), labels)
 
 
 @pytest.fixture(scope="module")

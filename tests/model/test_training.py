@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.model.drawings import drawings
 
 from inkstream.errors import BundleError, SettingError
 from inkstream.image.normalise import is_prepared, normalise
@@ -36,13 +37,6 @@ def golden() -> tuple[Array, Array]:
     kept = load_bundle(shipped_bundle()).golden
     assert kept is not None
     return kept.pixels, kept.probabilities.argmax(axis=1)
-
-
-def drawings(count: int, seed: int) -> Labelled:
-    """Prepared pictures of 0, 1 and 2, drawn from strokes."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, count)
-    return Labelled(np.stack([normalise(draw(int(label), rng)).pixels for label in labels]), labels)
 
 
 def test_augmented_pictures_are_the_same_for_the_same_seed_and_other_than_before() -> None:

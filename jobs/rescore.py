@@ -21,7 +21,7 @@ from inkstream.settings import Settings, load_settings
 from inkstream.spark import build_session
 from inkstream.store.comparison import Comparison, compare_with_before
 from inkstream.store.registry import version_in_use
-from inkstream.store.session import open_session
+from inkstream.store.session import await_on_disk, open_session
 from inkstream.stream.rescore import Choice, Rescore
 from inkstream.stream.running import broadcast_task
 
@@ -42,6 +42,7 @@ def run(spark: SparkSession, settings: Settings, session: Session, version: str,
     days = rescore.fill_days()
     for day in sorted(days):
         session.execute("INSERT INTO changed_days (day, changed_at) VALUES (%s, %s)", (day, datetime.now(timezone.utc)))
+    await_on_disk(session)
     return compare_with_before(session, days, version, version_in_use(session, settings))
 
 

@@ -12,9 +12,10 @@ from benchmarks.place import Place
 
 METHOD = (
     "The uploads wait in the topic; the contender is started and answers them all: the same normaliser, model, three "
-    "tables and answers (acks=all, LOCAL_QUORUM, group commit). warm_per_s: answers a second after the warm-up, by the "
-    "broker's timestamps of images.predicted (an answer follows its rows); cold_per_s: all of them from the start of "
-    "the command. Afterwards every upload's id is looked for in each table and among the answers."
+    "tables and answers (acks=all, LOCAL_QUORUM, rows on disk before their answers). warm_per_s: answers a second "
+    "after the warm-up, by the broker's timestamps of images.predicted (an answer follows its rows); cold_per_s: all "
+    "of them from the start of the command. Afterwards every upload's id is looked for in each table and among the "
+    "answers."
 )
 WARM_UP = 20_000  # one micro-batch
 

@@ -16,6 +16,7 @@ from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.model.reading import Reader
 from inkstream.records import IMAGES, PREDICTIONS, PREDICTIONS_BY_DAY, RESULT
 from inkstream.settings import Settings
+from inkstream.store.session import await_on_disk
 from inkstream.stream.predict import _row
 
 # What the stream's own sink found best (TOGETHER and BY_PARTITION in stream/sink.py), in rows of about 1 KiB: unlogged
@@ -91,7 +92,7 @@ class Tables:
         }
 
     def store(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Write every row to every table and wait until each is acknowledged. Raises what Cassandra raises."""
+        """Write every row to every table and wait until all are on disk. Raises what Cassandra raises."""
         work: list[tuple[Any, Any]] = []
         for table, (statement, columns) in self._inserts.items():
             for group in self._groups(table, rows):
@@ -104,6 +105,7 @@ class Tables:
                     batch.add(statement, one)
                 work.append((batch, ()))
         execute_concurrent(self._session, work, concurrency=self._concurrency, raise_on_first_error=True)
+        await_on_disk(self._session)
 
     def _groups(self, table: str, rows: Sequence[dict[str, Any]]) -> Iterable[Sequence[dict[str, Any]]]:
         if self._together == 1:

@@ -6,12 +6,15 @@ import hashlib
 import json
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.stream.conftest import TABLES, Pipeline
 
 import inkstream
 from inkstream.records import INLINE_BYTES, bucket_of, decode_answer, write_time_us
+from inkstream.stream.arrivals import Ledger
+from inkstream.stream.sink import Sink
 from inkstream.stream.source import SMALL_BYTES
 
 pytestmark = pytest.mark.services
@@ -244,3 +247,25 @@ def test_an_answer_says_all_that_the_row_says(pipeline: Pipeline) -> None:
     assert (by_day.stage_times, by_day.predicted_at) == (row.stage_times, row.predicted_at)
     assert len(row.prepared) == 28 * 28
     assert by_day.ink_share == pytest.approx(sum(row.prepared) / len(row.prepared) / 255)
+
+
+def test_rows_are_on_disk_before_their_answers_and_before_the_micro_batch_is_done(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+
+    def noted(kind: type, name: str) -> None:
+        real = getattr(kind, name)
+
+        def step(*given: Any) -> Any:
+            steps.append(name)
+            return real(*given)
+
+        monkeypatch.setattr(kind, name, step)
+
+    for kind, name in ((Sink, "_save"), (Sink, "_publish"), (Ledger, "record_progress"), (Ledger, "await_on_disk")):
+        noted(kind, name)
+    pipeline.send([(b"a", b"no picture", {})])
+    pipeline.drain()
+    saved, published = ["_save"] * len(TABLES), ["_publish"] * 2
+    assert steps == [*saved, "await_on_disk", *published, "record_progress", "await_on_disk"]

@@ -31,6 +31,9 @@ TOGETHER: Mapping[str, str] = {
     "cassandra.gossip_settle_min_wait_ms": "2000",
     "cassandra.ring_delay_ms": "10000",
 }
+# How the commit log is synchronised; conf/cassandra.yaml says why.
+PERIODIC = "commitlog_sync: periodic\ncommitlog_sync_period: 10ms\nperiodic_commitlog_sync_lag_block: 15ms"
+GROUP = "commitlog_sync: group\ncommitlog_sync_group_window: 2ms"
 # What Cassandra 5 reaches into on Java 17; the list of its own conf/jvm17-server.options.
 EXPORTS = (
     "java.base/jdk.internal.misc",
@@ -151,6 +154,7 @@ class Cassandra(Member):
                 seeds=",".join(f"{member.host}:{self.ports['storage_port']}" for member in self.members),
                 token="" if self.is_alone else token_of(self.number, len(self.members)),
                 memtables=f"{self._heap_mb // 4}MiB",
+                commit_log=PERIODIC if self.is_alone else GROUP,
                 data=self.data_folder,
             )
         )

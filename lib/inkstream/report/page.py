@@ -25,7 +25,7 @@ from inkstream.report.drift import Drift, compare, ink_sentence
 from inkstream.report.figures import Figures, expected_calibration_error
 from inkstream.settings import Settings
 from inkstream.store.pictures import read_bytes
-from inkstream.store.session import CASSANDRA_ERRORS
+from inkstream.store.session import CASSANDRA_ERRORS, await_on_disk
 
 PAGE, TABLES = "index.html", "tables"
 _PREPARED = "SELECT prepared FROM predictions WHERE image_id = ? AND model_version = ?"
@@ -128,6 +128,7 @@ def store_summaries(session: Session, days: pd.DataFrame) -> None:
     now = datetime.now(UTC)
     for day, summary in summaries_of(days):
         session.execute(statement, (day, now, summary))
+    await_on_disk(session)
 
 
 def _rejections(rows: pd.DataFrame, session: Session | None, settings: Settings) -> list[Shown]:

@@ -19,7 +19,7 @@ from inkstream.errors import ServiceError
 from inkstream.records import BUCKETS_A_DAY, UTC, bucket_of, day_of
 from inkstream.settings import Settings
 from inkstream.store.results import read_days
-from inkstream.store.session import CASSANDRA_ERRORS
+from inkstream.store.session import CASSANDRA_ERRORS, await_on_disk
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -80,6 +80,7 @@ def forget(session: Session, ids: Iterable[str], why: str, now: datetime) -> For
             statements.forget(chunk, why, now, done)
         for day in sorted(done.days):
             session.execute("INSERT INTO changed_days (day, changed_at) VALUES (%s, %s)", (day, now))
+        await_on_disk(session)
     except CASSANDRA_ERRORS as error:
         raise ServiceError(
             f"Cassandra failed while {done.marked:,} ids were forgotten ({type(error).__name__}: {error}); "

@@ -16,7 +16,7 @@ from cassandra.cluster import Session
 from inkstream.errors import FoundError, ServiceError
 from inkstream.model.shelf import Shelf
 from inkstream.settings import Settings
-from inkstream.store.session import CASSANDRA_ERRORS
+from inkstream.store.session import CASSANDRA_ERRORS, await_on_disk
 
 REGISTRY = "digits"
 Action = Literal["promote", "rollback", "shadow", "unshadow"]
@@ -135,6 +135,7 @@ def _change(session: Session, change: Callable[[State], State]) -> State:
         applied = session.execute(statement + "IF revision = %s", (*values, before.revision or None)).was_applied
     except CASSANDRA_ERRORS as error:
         raise _failed(error) from error
+    await_on_disk(session)
     if not applied:
         raise FoundError("Somebody else changed the registry at this moment; look (`models list`) and try again")
     return after

@@ -12,7 +12,7 @@ from cassandra.cluster import Session
 from inkstream.errors import SchemaError, SettingError
 from inkstream.records import TABLES
 from inkstream.settings import Settings, home
-from inkstream.store.session import open_session
+from inkstream.store.session import await_on_disk, open_session
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,8 @@ def apply_schema(settings: Settings) -> int:
             log.info("schema %s: migrations %s applied", cassandra.keyspace, ran)
         check_tables(session, cassandra.keyspace)
         _set_expiry(session, cassandra.keyspace, cassandra.keep_days)
+        if ran:
+            await_on_disk(session)
     return len(ran)
 
 

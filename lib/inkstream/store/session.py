@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,7 +25,12 @@ CASSANDRA_ERRORS = (DriverException, NoHostAvailable)
 
 CONNECT_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 30.0
+MOST_LAG_S = 1.0  # a node that syncs less often is not waited for: its default is 10 s
 READ_RETRIES = 4  # with the first try five times the 5 s that a node waits for its copies: within REQUEST_TIMEOUT_S
+_COMMIT_LOG = (
+    "SELECT name, value FROM system_views.settings "
+    "WHERE name IN ('commitlog_sync', 'periodic_commitlog_sync_lag_block')"
+)
 
 
 class _ReadsAgain(RetryPolicy):  # type: ignore[misc]
@@ -74,6 +81,42 @@ def open_session(settings: CassandraSettings, *, keyspace: bool = True) -> Itera
         ) from error
     finally:
         cluster.shutdown()
+
+
+def await_on_disk(session: Session) -> None:
+    """Return when everything that was acknowledged before the call is on disk, should one node have to stand for it.
+
+    With `commitlog_sync: periodic` a node acknowledges at once, and holds a write back only where its last sync began
+    longer ago than `periodic_commitlog_sync_lag_block`. So a write which is sent that long after others, and then is
+    acknowledged, stands for a sync that began after theirs. With `group` or `batch`, or where other nodes hold copies,
+    there is nothing to wait for.
+
+    Raises:
+        ServiceError: the node does not answer; what was written last may be gone.
+    """
+    if len(session.cluster.metadata.all_hosts()) > 1:
+        return
+    try:
+        lag_s = _sync_lag_s(session)
+        if 0 < lag_s <= MOST_LAG_S:
+            time.sleep(lag_s)
+            session.execute("DELETE FROM schema_migrations WHERE number = 0")  # any write; there is no such number
+    except CASSANDRA_ERRORS as error:
+        raise ServiceError(
+            f"Cassandra went away while the last rows were written to its disk ({type(error).__name__}: {error}); "
+            "see `./submit.sh status`, and give the same command again"
+        ) from error
+
+
+def _sync_lag_s(session: Session) -> float:
+    """How long after its acknowledgement a row may not be on the node's disk yet; 0: no time, or nobody may ask."""
+    try:
+        rows = session.execute(_COMMIT_LOG)
+    except Unauthorized:
+        return 0.0
+    found = {row.name: row.value for row in rows}
+    lag = re.fullmatch(r"(\d+)ms", found.get("periodic_commitlog_sync_lag_block") or "")
+    return int(lag[1]) / 1000 if found.get("commitlog_sync") == "periodic" and lag else 0.0
 
 
 def _cluster(settings: CassandraSettings, hosts: list[str]) -> Cluster:

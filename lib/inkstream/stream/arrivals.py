@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 
 from inkstream.records import bucket_of, day_of
 from inkstream.store.forgotten import find_forgotten
+from inkstream.store.session import await_on_disk
 
 IDS_A_QUERY = 100  # one IN query costs Cassandra a tenth of as many single ones; it stays on one coordinator
 CONCURRENCY = 8
@@ -163,6 +164,10 @@ class Ledger:
         # Before the row in images goes: should this be cut short, the replay finds it again.
         self._mark(days, datetime.now(timezone.utc))
         execute_concurrent(self._session, steps[-1], concurrency=64)
+
+    def await_on_disk(self) -> None:
+        """Return when all rows that were acknowledged before are on disk. Raises ServiceError."""
+        await_on_disk(self._session)
 
     def record_progress(self, arrivals: list[Arrival], now: datetime) -> None:
         """Write down that everything up to the micro-batch's last offsets is stored and answered."""

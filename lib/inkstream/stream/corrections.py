@@ -26,7 +26,7 @@ from inkstream.records import day_of, image_id, parse_rfc3339, write_time_us
 from inkstream.settings import KafkaSettings, Settings
 from inkstream.store.forgotten import find_forgotten
 from inkstream.store.kafka_client import build_client
-from inkstream.store.session import CASSANDRA_ERRORS
+from inkstream.store.session import CASSANDRA_ERRORS, await_on_disk
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +117,7 @@ class Corrections:
                 days.add(day_of(row.uploaded_at.replace(tzinfo=timezone.utc)))
         for day in sorted(days):
             self._session.execute(self._day, (day, datetime.now(timezone.utc)))
+        await_on_disk(self._session)
         return len(kept)
 
 

@@ -49,11 +49,11 @@ FEW_ROWS = 500
 
 WORKER_DIED = "Python worker exited unexpectedly"  # Spark's words
 
-# How rows travel to Cassandra, as the connector's options. Rows of one partition are one mutation with one wait for the
-# commit log, and only predictions_by_day has many of them: with the connector's own 1 KiB it took two to three times as
-# long. Rows of partitions of their own share a request where there are many: Cassandra writes one after the other. That
-# would cost a few rows milliseconds of waiting, and spares it half of the work for many (20,000 rows of each of images
-# and predictions: 2.8 -> 1.7 s). Counted in bytes, so that larger pictures go alone.
+# How rows travel to Cassandra, as the connector's options. Rows of one partition are one mutation, and only
+# predictions_by_day has many of them: with the connector's own 1 KiB it took two to three times as long. Rows of
+# partitions of their own share a request where there are many: Cassandra writes one after the other. That would cost a
+# few rows milliseconds of waiting, and spares it half of the work for many (20,000 rows of each of images and
+# predictions: 2.8 -> 1.7 s). Counted in bytes, so that larger pictures go alone.
 EACH_ALONE: Mapping[str, str] = {}
 TOGETHER: Mapping[str, str] = {"batch.grouping.key": "none", "batch.size.bytes": str(16 * 1024)}
 BY_PARTITION: Mapping[str, str] = {"batch.size.bytes": str(64 * 1024)}
@@ -131,6 +131,8 @@ class Sink:
                 now = datetime.now(timezone.utc)
                 self._ledger.record_progress(arrivals, now)
                 self._ledger.mark_days(arrivals, now)
+                if arrivals:
+                    self._ledger.await_on_disk()  # before Spark's commit says that the micro-batch is done
             if arrivals:
                 self._report(report)
         except Exception as error:
@@ -232,7 +234,7 @@ class Sink:
         many: bool = False,
         large: bool = False,
     ) -> None:
-        """Tables first, then topics: a row is stored before its answer is published."""
+        """Tables first, then topics: a row is stored, and on disk, before its answer is published."""
         storable = _without(rows, losers)
         travel = TOGETHER if many else EACH_ALONE
         with report.timed("tables"):
@@ -244,6 +246,7 @@ class Sink:
                 partial(self._save, storable, "predictions", PREDICTIONS, travel),
                 partial(self._save, storable, "predictions_by_day", PREDICTIONS_BY_DAY, BY_PARTITION),
             )
+            self._ledger.await_on_disk()
         topics = [partial(self._publish, _answers(rows), self._settings.kafka.predicted)]
         if rejected:
             topics.append(partial(self._publish, _rejected_copies(rows), self._settings.kafka.rejected))

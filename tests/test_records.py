@@ -182,3 +182,10 @@ def _tables(statements: list[str]) -> dict[str, list[tuple[str, str]]]:
         columns = [line.removesuffix(" PRIMARY KEY").partition(" ") for line in lines if not line.startswith("PRIMARY")]
         tables[head.split()[-1]] = [(name.strip('"'), type_) for name, _, type_ in columns]
     return tables
+
+
+def test_the_share_of_ink_is_the_mean_of_what_the_model_saw() -> None:
+    prepared = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    assert records.ink_share(prepared) == float(prepared.mean()) / 255.0
+    assert records.ink_share(np.full((28, 28), 255, np.uint8)) == 1.0
+    assert records.ink_share(None) is None

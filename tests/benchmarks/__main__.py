@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import broken, cold, drain, gateway, latency, photos
+from benchmarks import broken, cold, drain, gateway, latency, photos, rescore
 from benchmarks.figures import Incomplete, Outcome, report_of
 from benchmarks.machine import machine, versions
 from benchmarks.options import Options, pictures_of
@@ -30,6 +30,7 @@ BENCHMARKS = {
     "photos": photos.run,
     "gateway": gateway.run,
     "broken": broken.run,
+    "rescore": rescore.run,
     "cold": cold.run,
 }
 ROUNDS = 3

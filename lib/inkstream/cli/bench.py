@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-NAMES = ("drain", "latency", "photos", "gateway", "broken", "cold")
+NAMES = ("drain", "latency", "photos", "gateway", "broken", "rescore", "cold")
 
 
 def register(app: typer.Typer) -> None:

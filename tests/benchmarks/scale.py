@@ -32,6 +32,7 @@ METHOD = (
     "machine, its cores shared out between the executors. Every id is looked for in each table and among the answers."
 )
 BASE = "1 x"
+BASE_CLUSTER = "1 executor"
 SPENT = {
     "stream_cpu_ms": "CPU of the stream, per image",
     "kafka_cpu_ms": "Kafka's CPU, per image answered",
@@ -151,15 +152,15 @@ def on_clusters(options: Options, place: Place, plan: Plan) -> Case:
     warm_up, count = plan.warm_up * plan.unit, (plan.warm_up + 8) * plan.unit
     here = place.named("scale_cluster", batch=with_slack(plan.unit))
     expected = here.fill(count)
-    found: dict[str, list[dict[str, float]]] = defaultdict(list)
+    clusters = {BASE_CLUSTER: 1, "2 executors": 2}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in clusters}
     for number in range(options.rounds):
-        for workers in (1, 2):
-            figures = on_executors(here, workers, expected, warm_up)
-            found[f"{workers} executor" + "s" * (workers > 1)].append(figures)
-            options.tell(f"scale: round {number + 1}, {workers} executors: {figures['warm_per_s']:,.0f}/s warm")
+        for name in reversed(clusters) if number % 2 else clusters:
+            found[name].append(figures := on_executors(here, clusters[name], expected, warm_up))
+            options.tell(f"scale: round {number + 1}, {name}: {figures['warm_per_s']:,.0f}/s warm")
     cores = psutil.cpu_count() or 1
     notes = [f"{count - warm_up:,} images after {warm_up:,}; {cores} cores for executors, driver and services together"]
-    return Case("executors of a standalone cluster", "warm_per_s", True, dict(found), notes, "1 executor")
+    return Case("executors of a standalone cluster", "warm_per_s", True, found, notes, BASE_CLUSTER)
 
 
 def on_executors(place: Place, workers: int, expected: set[str], warm_up: int) -> dict[str, float]:

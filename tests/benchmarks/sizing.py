@@ -1,7 +1,7 @@
 """How large an installation has to be: the report of `bench scale` in, docs/sizing.json and the page's figures out.
 
-cd tests && ../.venv/bin/python -m benchmarks.sizing                    # measures, some ten minutes, then writes both
-cd tests && ../.venv/bin/python -m benchmarks.sizing REPORT.json        # of a report that is there
+cd tests && ../.venv/bin/python -m benchmarks.sizing                # measures, some twenty minutes, then writes both
+cd tests && ../.venv/bin/python -m benchmarks.sizing REPORT.json    # of a report that is there
 """
 
 from __future__ import annotations

@@ -37,10 +37,14 @@ def by_kind(processes: Sequence[psutil.Process]) -> Mapping[str, list[psutil.Pro
 
 
 def memory(processes: Sequence[psutil.Process]) -> dict[str, float]:
-    """MiB: resident of the largest JVM, driver and worker, and what all of them hold of their own."""
+    """MiB: resident of the largest JVM, driver and worker, and what all hold of their own. workers: how many."""
     kinds = by_kind(processes)
     figures = {f"{kind}_mib": max(map(_resident_mib, kinds[kind])) for kind in (JVM, DRIVER, WORKER) if kinds[kind]}
-    return {**figures, "own_mib": sum(own_memory(process.pid) for process in processes) / MIB}
+    return {
+        **figures,
+        "workers": len(kinds[WORKER]),
+        "own_mib": sum(own_memory(process.pid) for process in processes) / MIB,
+    }
 
 
 def _resident_mib(process: psutil.Process) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import broken, drain, gateway, latency, photos
+from benchmarks import broken, cold, drain, gateway, latency, photos, rescore, scale
 from benchmarks.figures import Incomplete, Outcome, report_of
 from benchmarks.machine import machine, versions
 from benchmarks.options import Options, pictures_of
@@ -30,6 +30,9 @@ BENCHMARKS = {
     "photos": photos.run,
     "gateway": gateway.run,
     "broken": broken.run,
+    "rescore": rescore.run,
+    "cold": cold.run,
+    "scale": scale.run,
 }
 ROUNDS = 3
 FREE_SHARE = 0.5  # of its cores that others may keep busy before the run

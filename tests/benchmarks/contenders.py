@@ -202,3 +202,20 @@ def quix_environment(folder: Path) -> Path:
                 raise SetupError(f"The packages of {lock.name} could not be installed ({said}); check the network")
         stamp.write_text(wanted)
     return python
+
+
+def ours_by_command() -> Contender:
+    """The stream by its command, as a person starts it."""
+    return Contender(
+        OURS, lambda place: [[str(home() / "submit.sh"), "stream", "--checkpoint", str(place.checkpoint())]]
+    )
+
+
+def ours_counting_loads(file: Path) -> Contender:
+    """The real stream job with a Python daemon whose workers write a line into the file at each load of the model."""
+
+    def lines(place: Place) -> list[list[str]]:
+        [[submit, *rest]] = ours().lines(place)
+        return [[submit, "--conf", "spark.python.daemon.module=benchmarks.counting_daemon", *rest]]
+
+    return Contender(f"{OURS} counting loads", lines, {"BENCH_LOADS": str(file)})

@@ -22,6 +22,7 @@ class Case:
 
     figure: the key of the rounds that the ratios are of. more: more of it is better (a rate), else less (a time).
     rounds: contender -> one dict of figures a round. notes: what a reader of the figures has to know.
+    base: whom the others are compared with.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Case:
     more: bool
     rounds: Mapping[str, Sequence[Mapping[str, float]]]
     notes: Sequence[str] = ()
+    base: str = OURS
 
     def medians(self, contender: str) -> dict[str, float]:
         """Each figure's median over the contender's rounds."""
@@ -37,9 +39,12 @@ class Case:
         return {key: median(one[key] for one in rounds) for key in keys}
 
     def ratio(self, contender: str, figure: str = "") -> float | None:
-        """How many times better ours is: the median of the rounds' ratios, so that only neighbours are compared."""
+        """How many times better the base, ours as a rule, is: the median of the rounds' ratios.
+
+        Of each round's own two, so that only neighbours are compared.
+        """
         figure = figure or self.figure
-        pairs = zip(self.rounds.get(OURS, ()), self.rounds[contender], strict=False)
+        pairs = zip(self.rounds.get(self.base, ()), self.rounds[contender], strict=False)
         both = [(ours[figure], theirs[figure]) for ours, theirs in pairs if figure in ours and figure in theirs]
         ratios = [a / b if self.more else b / a for a, b in both if a and b]
         return median(ratios) if ratios else None
@@ -50,11 +55,12 @@ class Case:
             "name": self.name,
             "figure": self.figure,
             "more_is_better": self.more,
+            "base": self.base,
             "notes": list(self.notes),
             "contenders": {
                 contender: {
                     "median": self.medians(contender),
-                    "ours_is_better_by": None if contender == OURS else self.ratio(contender),
+                    "ours_is_better_by": None if contender == self.base else self.ratio(contender),
                     "rounds": [dict(one) for one in rounds],
                 }
                 for contender, rounds in self.rounds.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import OURS, Case, Outcome
+from benchmarks.figures import Case, Outcome
 
 CHART_DPI = 110
 
@@ -30,10 +30,10 @@ def _table(name: str, case: Case) -> Table:
     table.add_column("rounds", justify="right")
     for key in keys:
         table.add_column(key.replace("_", " "), justify="right")
-    table.add_column("InkStream is better by", justify="right")
+    table.add_column(f"{case.base} is better by", justify="right")
     for contender, rounds in case.rounds.items():
         medians = case.medians(contender)
-        ratio = None if contender == OURS else case.ratio(contender)
+        ratio = None if contender == case.base else case.ratio(contender)
         better = "" if ratio is None else f"{ratio:.2f} x"
         table.add_row(contender, str(len(rounds)), *(_number(medians.get(key)) for key in keys), better)
     return table
@@ -61,7 +61,7 @@ def draw(outcomes: Sequence[Outcome], file: Path) -> None:
     for axis, (name, case) in zip(axes, cases, strict=True):
         contenders = list(case.rounds)
         values = [case.medians(contender).get(case.figure, 0.0) for contender in contenders]
-        colours = ["#0f766e" if contender == OURS else "#94a3b8" for contender in contenders]
+        colours = ["#0f766e" if contender == case.base else "#94a3b8" for contender in contenders]
         bars = axis.barh(contenders, values, color=colours)
         axis.bar_label(bars, labels=[_number(value) for value in values], padding=3)
         axis.invert_yaxis()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.broken import broken_among
+from benchmarks.cold import loads_in
 from benchmarks.contenders import plain
+from benchmarks.counting_daemon import counted
+from benchmarks.disk import cassandra_bytes, kafka_bytes
 from benchmarks.drain import drain_once
 from benchmarks.figures import (
     OURS,
@@ -25,9 +29,13 @@ from benchmarks.figures import (
 from benchmarks.latency import BATCH
 from benchmarks.options import pictures_of
 from benchmarks.place import Place
+from benchmarks.processes import DRIVER, JVM, OTHER, WORKER, kind_of
+from benchmarks.rescore import check_rows
+from benchmarks.scale import Look, between
 from benchmarks.showing import draw
 from inkstream.cli.bench import NAMES
 from inkstream.local.services import RunningServices
+from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.producer.pictures import Picture
 from inkstream.settings import Settings
 from inkstream.store.session import open_session
@@ -53,6 +61,12 @@ def test_a_ratio_is_the_median_of_those_within_a_round() -> None:
 def test_of_a_time_the_smaller_one_is_better() -> None:
     times = Case("a latency", "p50_s", False, {OURS: [{"p50_s": 0.2}], "other": [{"p50_s": 0.5}]})
     assert times.ratio("other") == 2.5
+
+
+def test_the_others_are_compared_with_the_base_where_that_is_not_ours() -> None:
+    sizes = {"1 x": [{"ms": 2.0}], "2 x": [{"ms": 3.0}]}
+    case = Case("a cost", "ms", False, sizes, base="1 x")
+    assert (case.ratio("2 x"), case.as_json()["contenders"]["1 x"]["ours_is_better_by"]) == (1.5, None)
 
 
 def test_percentiles_are_values_that_occurred() -> None:
@@ -84,6 +98,33 @@ def test_a_run_that_lost_a_row_has_failed() -> None:
         check_complete(ids, {"images": ["a", "c", "c"]})
     with pytest.raises(Incomplete, match="images has 1 ids that were not sent, x for one"):
         check_complete(ids, {"images": ["a", "b", "c", "x"]})
+
+
+def test_what_an_image_costs_is_what_was_spent_between_two_looks() -> None:
+    first, second = Look(1_000, 5.0, 3.0, 1.0, 2.0, 700.0), Look(3_000, 9.0, 4.0, 1.5, 5.0, 720.0)
+    assert between(first, second) == {
+        "stream_cpu_ms": 0.5, "kafka_cpu_ms": 0.25, "cassandra_cpu_ms": 1.5, "wall_ms": 2.0, "memory_mib": 720.0,
+    }  # fmt: skip
+
+
+def test_a_worker_is_a_child_of_the_daemon() -> None:
+    daemon = ["/venv/bin/python", "-m", "inkstream.stream.daemon"]
+    java = ["/java/bin/java", "-cp", "jars/*", "org.apache.spark.deploy.SparkSubmit", "jobs/predict_stream.py"]
+    assert kind_of(java, []) == JVM
+    assert (kind_of(daemon, java), kind_of(daemon, daemon)) == (OTHER, WORKER)
+    assert kind_of(["/venv/bin/python", "/here/jobs/predict_stream.py", "--quiet"], java) == DRIVER
+
+
+def test_loads_of_the_model_are_the_lines_that_workers_wrote(tmp_path: Path) -> None:
+    loads, log = tmp_path / "loads", tmp_path / "stream.log"
+    log.write_text("batch 0: 7 rows in 0.50 s (predict 0.1, find 0.0, tables 0.2, topics 0.1), rejected 0\n")
+    with pytest.raises(Incomplete, match="no worker told of a load"):
+        loads_in(loads, log)
+    load = counted(bytes.decode, str(loads))
+    assert [load(b"a"), load(b"b")] == ["a", "b"]
+    with loads.open("a") as file:
+        file.write("another\n")
+    assert loads_in(loads, log) == {"model_loads": 3, "workers": 2, "most_in_a_worker": 2, "micro_batches": 1}
 
 
 def test_a_plain_consumer_that_is_slow_makes_a_run_not_comparable() -> None:
@@ -118,6 +159,14 @@ def test_a_plain_consumer_drains_every_upload_into_every_table(
     expected = place.fill(50)
     figures = drain_once(place, plain(1), expected, 10)
     assert figures["warm_per_s"] > 0
+    version = load_bundle(shipped_bundle()).version
+    assert len(check_rows(place, version, expected)) == 2 * len(expected)
+    with pytest.raises(Incomplete, match="predictions of version another lacks 50 of 50 uploads"):
+        check_rows(place, "another", expected)
+    there = replace(place, folder=embedded.settings.local.path)
+    sent = sum(path.stat().st_size for path in place.pictures) / len(place.pictures) * len(expected)
+    assert sent < kafka_bytes(there) < 20 * sent
+    assert sent < cassandra_bytes(there) < 100 * sent
     with open_session(place.settings.cassandra) as session:
         session.execute("DELETE FROM predictions WHERE image_id = %s", [min(expected)])
     with pytest.raises(Incomplete, match=f"predictions lacks 1 of 50 uploads, {min(expected)} for one"):

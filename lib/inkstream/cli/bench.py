@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-NAMES = ("drain", "latency", "photos", "gateway", "broken")
+NAMES = ("drain", "latency", "photos", "gateway", "broken", "rescore", "cold", "scale")
 
 
 def register(app: typer.Typer) -> None:

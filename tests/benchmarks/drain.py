@@ -22,7 +22,7 @@ METHOD = (
     "is first changes from round to round."
 )
 WARM_UP = 20_000  # one micro-batch
-FEWER = 20_000  # after the warm-up, for those that take long: one micro-batch more
+FEWER = 20_000  # after the warm-up, for those that take very long: one micro-batch more
 
 BATCH_UDF = "Spark, predict_batch_udf with Keras"
 ROW_BY_ROW = "Spark, a row at a time"
@@ -58,10 +58,11 @@ def run(options: Options, place: Place) -> Outcome:
     many, fewer = waiting(options, place, 60_000), waiting(options, place, FEWER)
     options.tell("drain: one that is not counted")
     drain_once(fewer.place, plain(2), fewer.expected, WARM_UP)
-    stored = [(contender, many) for contender in (ours(), plain(1), plain(2), quix(1), quix(2))]
-    stored += [(spark(BATCH_UDF, "batch-udf"), fewer), (spark(ROW_BY_ROW, "row-by-row"), fewer)]
+    batch_udf = spark(BATCH_UDF, "batch-udf")
+    stored = [(contender, many) for contender in (ours(), plain(1), plain(2), quix(1), quix(2), batch_udf)]
+    stored.append((spark(ROW_BY_ROW, "row-by-row"), fewer))
     alone = [(spark(OURS, "ours", "--no-tables"), many), (plain(2, "--no-tables"), many)]
-    alone += [(spark(ROW_BY_ROW, "row-by-row", "--no-tables"), fewer)]
+    alone.append((spark(ROW_BY_ROW, "row-by-row", "--no-tables"), fewer))
     cases = [
         compare(options, "60,000 pictures", options.rounds, stored),
         compare(options, "60,000 pictures, Kafka to Kafka", options.rounds, alone, tables=()),

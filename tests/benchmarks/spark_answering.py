@@ -19,8 +19,8 @@ from benchmarks.storing import Message, row_of
 from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.model.engine import calibrated
 from inkstream.model.reading import Reader
-from inkstream.records import Reading
-from inkstream.stream.predict import RESULT_SCHEMA, PredictTask, reader_for
+from inkstream.records import RESULT, Reading
+from inkstream.stream.predict import RESULT_SCHEMA, PredictTask, predict_batches, reader_for
 
 # An upload as these take it, and what the first of the three steps adds to it.
 UPLOAD = ("key", "value", "headers", "topic", "partition", "offset", "timestamp_ms")
@@ -30,6 +30,9 @@ UPLOAD_DDL = (
 )
 PREPARED_DDL = f"{UPLOAD_DDL}, known binary, pixels array<float>"
 PREDICTED_DDL = "probabilities array<float>, predict_ms float"
+# What is left of a row where nothing is stored.
+ANSWER = ("image_id", "answer")
+ANSWER_DDL = ", ".join(f"{name} {RESULT[name]}" for name in ANSWER)
 
 _readers: dict[str, Reader] = {}
 
@@ -48,6 +51,18 @@ def answer_one(task: PredictTask, *upload: Any) -> tuple[Any, ...]:
     message = Message(None if key is None else bytes(key), bytes(value), headers, *place)
     [reading] = reader.read([message.value])
     return row_of(reader, message, reading, time())
+
+
+def answer_one_alone(task: PredictTask, *upload: Any) -> tuple[Any, ...]:
+    """As answer_one, ANSWER's columns alone."""
+    row = dict(zip(RESULT, answer_one(task, *upload), strict=True))
+    return tuple(row[name] for name in ANSWER)
+
+
+def answer_batches(task: PredictTask, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The stream's own step, ANSWER's columns alone."""
+    for batch in predict_batches(task, batches):
+        yield batch.select(ANSWER)
 
 
 def prepare_batches(task: PredictTask, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

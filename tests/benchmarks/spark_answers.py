@@ -2,7 +2,8 @@
 
 batch-udf: predict_batch_udf and Keras, as Spark's documentation shows it, between a step that prepares and one that
 makes rows: Spark joins no two such steps, each has a Python process of its own. row-by-row: a plain Python UDF, called
-once an event, LiteRT with a batch of one, as in Crayfish (EDBT 2024). ours: the stream's own step.
+once an event, LiteRT with a batch of one, as in Crayfish (EDBT 2024). ours: the stream's own step, without tables only;
+with them it is jobs/predict_stream.py.
 
 Rows go to the three tables through the connector, then answers to Kafka, at least once; with --no-tables answers alone.
 All run with the stream's own configuration and its warm Python daemon, which for Keras imports TensorFlow too.
@@ -24,10 +25,13 @@ from pyspark.sql import types as T
 from pyspark.util import inheritable_thread_target
 
 from benchmarks.spark_answering import (
+    ANSWER_DDL,
     PREDICTED_DDL,
     PREPARED_DDL,
     UPLOAD,
+    answer_batches,
     answer_one,
+    answer_one_alone,
     finish_batches,
     make_predict,
     prepare_batches,
@@ -42,7 +46,7 @@ from inkstream.records import (
 )
 from inkstream.settings import Settings, load_settings
 from inkstream.spark import build_session
-from inkstream.stream.predict import PredictTask, predict_batches
+from inkstream.stream.predict import PredictTask
 from inkstream.stream.running import broadcast_task
 from inkstream.stream.sink import BY_PARTITION, TOGETHER
 from inkstream.stream.source import SMALL_ROWS, kafka_options, open_uploads
@@ -59,12 +63,14 @@ def main() -> int:
     parser.add_argument("--batch-size", type=int, default=BATCH_SIZE)
     parser.add_argument("--arrow-rows", type=int, default=SMALL_ROWS)
     arguments = parser.parse_args()
+    if arguments.way == "ours" and not arguments.no_tables:
+        parser.error("ours with tables is jobs/predict_stream.py")
     settings = load_settings()
     more = {"spark.sql.execution.arrow.maxRecordsPerBatch": str(arguments.arrow_rows)}
     if arguments.way == "batch-udf":
         more["spark.python.daemon.module"] = "benchmarks.spark_keras_daemon"
     spark = build_session(settings, f"bench-{arguments.way}", more=more)
-    answer = _answer(arguments.way, spark, settings, arguments.batch_size)
+    answer = _answer(arguments.way, spark, settings, arguments.batch_size, not arguments.no_tables)
     uploads = open_uploads(spark, settings, "earliest")
     if arguments.no_tables:
         publishing = answers(answer(uploads)).writeStream.format("kafka").options(**_topic(settings, predicted=True))
@@ -76,26 +82,27 @@ def main() -> int:
     return 0
 
 
-def _answer(way: str, spark: SparkSession, settings: Settings, batch_size: int) -> Answer:
+def _answer(way: str, spark: SparkSession, settings: Settings, batch_size: int, stored: bool) -> Answer:
     task = broadcast_task(spark, settings)
-    if way == "ours":
-        return ours(task)
-    return row_by_row(task) if way == "row-by-row" else batch_udf(task, batch_size)
+    if way == "batch-udf":
+        return batch_udf(task, batch_size)
+    return row_by_row(task, stored) if way == "row-by-row" else ours(task)
 
 
 def ours(task: PredictTask) -> Answer:
-    """The stream's own step, once over all pictures, whatever their size."""
+    """The stream's own step, once over all pictures, whatever their size; answers alone."""
 
     def answer(uploads: DataFrame) -> DataFrame:
         sized = _plain(uploads).withColumn("size_bytes", F.length("value"))
-        return sized.mapInArrow(partial(predict_batches, task), RESULT_DDL)
+        return sized.mapInArrow(partial(answer_batches, task), ANSWER_DDL)
 
     return answer
 
 
-def row_by_row(task: PredictTask) -> Answer:
+def row_by_row(task: PredictTask, stored: bool) -> Answer:
     """Called once an event; nondeterministic, so that Spark does not call it again for every column of its row."""
-    row = F.udf(partial(answer_one, task), RESULT_DDL).asNondeterministic()
+    function, returned = (answer_one, RESULT_DDL) if stored else (answer_one_alone, ANSWER_DDL)
+    row = F.udf(partial(function, task), returned).asNondeterministic()
     return lambda uploads: _plain(uploads).select(row(*UPLOAD).alias("row")).select("row.*")
 
 

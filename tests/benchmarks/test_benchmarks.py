@@ -32,7 +32,7 @@ from benchmarks.latency import BATCH
 from benchmarks.options import Options, pictures_of
 from benchmarks.place import Place
 from benchmarks.showing import draw
-from benchmarks.spark_answering import UPLOAD, answer_one, finish_batches, prepare_batches
+from benchmarks.spark_answering import UPLOAD, answer_one, answer_one_alone, finish_batches, prepare_batches
 from benchmarks.storing import Answerer, Message
 from inkstream.cli.bench import NAMES
 from inkstream.image.samples import FOLDER
@@ -199,6 +199,7 @@ def test_the_other_spark_jobs_make_the_rows_that_the_plain_consumer_makes() -> N
     wanted = [_lasting(row) for row in Answerer(settings).rows(messages)]
     assert [row["outcome"] for row in wanted] == ["recognised", "rejected", "recognised"]
     assert [_lasting(row) for row in by_row] == wanted
+    assert [answer_one_alone(task, *message)[0] for message in messages] == ["id0", "id1", "id2"]
     names = ("image_id", "label", "reason_code", "sha256", "prepared", "why", "bucket", "write_time", "width", "bytes")
     stepwise = batch.select(names).to_pylist()
     assert [{**row, "why": row["why"] and row["why"].encode()} for row in stepwise] == [

@@ -89,7 +89,7 @@ def compare(
     """So many rounds of the contenders in turn, each over its uploads; without tables answers alone are looked for."""
     found: dict[str, list[dict[str, float]]] = {contender.name: [] for contender, _ in work}
     for number in range(rounds):
-        for contender, uploads in turns(work, number):
+        for contender, uploads in turns(work, number, rounds):
             figures = drain_once(uploads.place, contender, uploads.expected, WARM_UP, tables)
             found[contender.name].append(figures)
             options.tell(
@@ -116,9 +116,12 @@ def _notes(work: Sequence[tuple[Contender, Waiting]], stored: dict[str, list[dic
     return notes
 
 
-def turns(work: Sequence[T], number: int) -> list[T]:
-    """The order of round `number`, 0 the first: each begins with another, the first round with the second given."""
-    start = (number + 1) % len(work)
+def turns(work: Sequence[T], number: int, rounds: int) -> list[T]:
+    """The order of round `number`, 0 the first: the first given is the last at first, and sooner in each that follows.
+
+    With fewer rounds than contenders the steps are larger, so that nobody has the same end of the round each time.
+    """
+    start = (1 + number * max(1, len(work) // rounds)) % len(work)
     return [*work[start:], *work[:start]]
 
 

@@ -147,9 +147,11 @@ def test_a_spark_job_that_is_not_ours_drains_every_upload_into_every_table(
 
 def test_each_round_begins_with_another_contender_and_the_first_not_with_ours() -> None:
     work = [OURS, "one", "two"]
-    assert [turns(work, number) for number in range(4)] == [
+    assert [turns(work, number, 4) for number in range(4)] == [
         ["one", "two", OURS], ["two", OURS, "one"], [OURS, "one", "two"], ["one", "two", OURS],
     ]  # fmt: skip
+    seven = [OURS, *range(6)]
+    assert [turns(seven, number, 3).index(OURS) for number in range(3)] == [6, 4, 2]
 
 
 def test_a_comparison_takes_the_turns_and_says_who_has_fewer_uploads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,6 +162,16 @@ def ours(master: str = "") -> Contender:
     return Contender(OURS, lines)
 
 
+def spark(name: str, way: str, *arguments: str) -> Contender:
+    """A Spark job of spark_answers.py, with the project's own spark-submit line."""
+
+    def lines(place: Place) -> list[list[str]]:
+        script = HERE / "spark_answers.py"
+        return [spark_line(place, script, [way, "--checkpoint", str(place.checkpoint()), *arguments])]
+
+    return Contender(name, lines)
+
+
 def plain(processes: int, *arguments: str) -> Contender:
     """The plain consumer, as so many processes of one group."""
 

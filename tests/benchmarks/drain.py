@@ -1,67 +1,139 @@
-"""drain: so many waiting uploads, Kafka to Cassandra and back to Kafka."""
+"""drain: so many waiting uploads, Kafka to Cassandra and back to Kafka; and Kafka to Kafka alone."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from benchmarks.contenders import Contender, cpu_seconds, ours, plain, quix, resident_bytes
-from benchmarks.figures import Case, Outcome, comparable, warm_rate, with_slack
+from benchmarks.contenders import Contender, cpu_seconds, ours, plain, quix, resident_bytes, spark
+from benchmarks.figures import OURS, Case, Outcome, comparable, warm_rate, with_slack
 from benchmarks.options import Options
-from benchmarks.place import Place
+from benchmarks.place import TABLES, Place
+from inkstream.local.extras import ensure_extra
 
 METHOD = (
     "The uploads wait in the topic; the contender is started and answers them all: the same normaliser, model, three "
     "tables and answers (acks=all, LOCAL_QUORUM, rows on disk before their answers). warm_per_s: answers a second "
     "after the warm-up, by the broker's timestamps of images.predicted (an answer follows its rows); cold_per_s: all "
     "of them from the start of the command. Afterwards every upload's id is looked for in each table and among the "
-    "answers."
+    "answers; Kafka to Kafka, among the answers alone. predict_batch_udf runs the bundle's Keras model, all others "
+    "LiteRT. Before the first round one drain is not counted (Kafka and Cassandra, just started, are slower for who "
+    "comes first), and who that is changes from round to round."
 )
 WARM_UP = 20_000  # one micro-batch
+FEWER = 20_000  # after the warm-up, for those that take very long: one micro-batch more
+
+BATCH_UDF = "Spark, predict_batch_udf with Keras"
+ROW_BY_ROW = "Spark, a row at a time"
 
 # What the plain consumer x2 reaches with this work where nothing else runs, on two cores; 0: not recorded yet.
 RECORDED_PLAIN_PER_S = 0.0
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A topic of uploads, sent and unanswered. expected: their ids."""
+
+    place: Place
+    expected: set[str]
+
+    @property
+    def count(self) -> int:
+        """How many after the warm-up."""
+        return len(self.expected) - WARM_UP
+
 
 def run(options: Options, place: Place) -> Outcome:
     """All cases; each round takes the contenders in turn."""
-    rivals = [plain(2), quix(1)] if options.quick else [plain(1), plain(2), quix(1), quix(2)]
-    sizes = [(20_000, options.rounds)] if options.quick else [(60_000, options.rounds), (240_000, 1)]
-    cases = []
-    for size, rounds in sizes:
-        chosen = rivals if size <= 60_000 else [plain(2)]
-        cases.append(compare(options, place, f"drain{size}", size, rounds, [ours(), *chosen]))
-    left_out = ["plain consumer x1", "Quix Streams x2", "240,000 pictures"] if options.quick else []
-    return Outcome("drain", METHOD, cases, left_out)
+    if options.quick:
+        few = waiting(options, place, 20_000)
+        work = [(contender, few) for contender in (ours(), plain(2), quix(1))]
+        left_out = ["plain consumer x1", "Quix Streams x2", BATCH_UDF, ROW_BY_ROW, "240,000 pictures"]
+        left_out += ["Kafka to Kafka", "the drain that is not counted"]
+        return Outcome("drain", METHOD, [compare(options, "20,000 pictures", options.rounds, work)], left_out)
+    ensure_extra("train")
+    many, fewer = waiting(options, place, 60_000), waiting(options, place, FEWER)
+    options.tell("drain: one that is not counted")
+    drain_once(fewer.place, plain(2), fewer.expected, WARM_UP)
+    batch_udf = spark(BATCH_UDF, "batch-udf")
+    stored = [(contender, many) for contender in (ours(), plain(1), plain(2), quix(1), quix(2), batch_udf)]
+    stored.append((spark(ROW_BY_ROW, "row-by-row"), fewer))
+    alone = [(spark(OURS, "ours", "--no-tables"), many), (plain(2, "--no-tables"), many)]
+    alone.append((spark(ROW_BY_ROW, "row-by-row", "--no-tables"), fewer))
+    cases = [
+        compare(options, "60,000 pictures", options.rounds, stored),
+        compare(options, "60,000 pictures, Kafka to Kafka", options.rounds, alone, tables=()),
+    ]
+    most = waiting(options, place, 240_000)
+    cases.append(compare(options, "240,000 pictures", 1, [(ours(), most), (plain(2), most)]))
+    return Outcome("drain", METHOD, cases)
 
 
-def compare(options: Options, place: Place, name: str, size: int, rounds: int, contenders: Sequence[Contender]) -> Case:
-    """So many rounds of the contenders in turn, over the same uploads."""
-    here = place.named(name, batch=with_slack(WARM_UP))
+def waiting(options: Options, place: Place, size: int) -> Waiting:
+    """So many uploads and those of the warm-up, in a topic of their own."""
     options.tell(f"drain: sending {WARM_UP + size:,} uploads")
-    expected = here.fill(WARM_UP + size)
-    found: dict[str, list[dict[str, float]]] = defaultdict(list)
+    here = place.named(f"drain{size}", batch=with_slack(WARM_UP))
+    return Waiting(here, here.fill(WARM_UP + size))
+
+
+def compare(
+    options: Options,
+    name: str,
+    rounds: int,
+    work: Sequence[tuple[Contender, Waiting]],
+    tables: Sequence[str] = TABLES,
+) -> Case:
+    """So many rounds of the contenders in turn, each over its uploads; without tables answers alone are looked for."""
+    found: dict[str, list[dict[str, float]]] = {contender.name: [] for contender, _ in work}
     for number in range(rounds):
-        for contender in contenders:
-            figures = drain_once(here, contender, expected, WARM_UP)
+        for contender, uploads in turns(work, number, rounds):
+            figures = drain_once(uploads.place, contender, uploads.expected, WARM_UP, tables)
             found[contender.name].append(figures)
             options.tell(
-                f"drain: round {number + 1}, {contender.name}: {figures['warm_per_s']:,.0f}/s warm, "
+                f"drain: round {number + 1} of {name}, {contender.name}: {figures['warm_per_s']:,.0f}/s warm, "
                 f"{figures['cold_per_s']:,.0f}/s from the command on"
             )
-    notes = [f"{WARM_UP:,} to warm up, then {size:,}"]
-    two = found.get("plain consumer x2")
+    return Case(name, "warm_per_s", True, found, _notes(work, found if tables else {}))
+
+
+def _notes(work: Sequence[tuple[Contender, Waiting]], stored: dict[str, list[dict[str, float]]]) -> list[str]:
+    most = max(uploads.count for _, uploads in work)
+    notes = [f"{WARM_UP:,} to warm up, then {most:,}"]
+    notes += [
+        f"{contender.name}: {WARM_UP:,} to warm up, then {uploads.count:,}; its cold_per_s is of those"
+        for contender, uploads in work
+        if uploads.count < most
+    ]
+    two = stored.get("plain consumer x2")
     if two and not comparable(max(one["warm_per_s"] for one in two), RECORDED_PLAIN_PER_S):
         notes.append(
             f"not comparable: the plain consumer stayed under 85 % of the {RECORDED_PLAIN_PER_S:,.0f}/s "
             "that it makes on two cores where nothing else runs"
         )
-    return Case(f"{size:,} pictures", "warm_per_s", True, dict(found), notes)
+    return notes
 
 
-def drain_once(place: Place, contender: Contender, expected: set[str], warm_up: int) -> dict[str, float]:
-    """Have a contender answer all that the topic holds; its figures. Raises Incomplete where something is lost."""
-    place.empty_tables()
+def turns(work: Sequence[T], number: int, rounds: int) -> list[T]:
+    """The order of round `number`, 0 the first: the first given is the last at first, and sooner in each that follows.
+
+    With fewer rounds than contenders the steps are larger, so that nobody has the same end of the round each time.
+    """
+    start = (1 + number * max(1, len(work) // rounds)) % len(work)
+    return [*work[start:], *work[:start]]
+
+
+def drain_once(
+    place: Place, contender: Contender, expected: set[str], warm_up: int, tables: Sequence[str] = TABLES
+) -> dict[str, float]:
+    """Have a contender answer all that the topic holds; its figures. Raises Incomplete where something is lost.
+
+    tables: where each upload's row is looked for; none where the contender stores nothing.
+    """
+    if tables:
+        place.empty_tables()
     before = place.ends(place.settings.kafka.predicted)
     served = cpu_seconds(place.servers())
     with contender.running(place) as running:
@@ -71,7 +143,7 @@ def drain_once(place: Place, contender: Contender, expected: set[str], warm_up: 
         served = cpu_seconds(place.servers()) - served
         memory = resident_bytes(family)
     answers = place.answers(before)
-    place.check(expected, list(answers))
+    place.check(expected, list(answers), tables)
     last_s = max(answers.values()) / 1000
     return {
         "warm_per_s": warm_rate(list(answers.values()), warm_up),

@@ -1,6 +1,7 @@
 """The consumer that an engineer would write: kafka-python, LiteRT, cassandra-driver; ended by SIGTERM.
 
 The stream's own rows, tables, answers and rejected copies; at least once: stored, then answered, then committed.
+With --no-tables nothing is stored.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=MESSAGES)
     parser.add_argument("--together", type=int, default=ROWS_A_BATCH)
     parser.add_argument("--concurrency", type=int, default=CONCURRENCY)
+    parser.add_argument("--no-tables", action="store_true")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = load_settings()
@@ -59,7 +61,8 @@ def main() -> int:
             if not messages:
                 continue
             rows = answerer.rows(messages)
-            tables.store(rows)
+            if not arguments.no_tables:
+                tables.store(rows)
             for message, row in zip(messages, rows, strict=True):
                 producer.send(kafka.predicted, row["answer"], row["image_id"].encode(), version)
                 if row["outcome"] == REJECTED:

@@ -1,4 +1,4 @@
-"""Messages in; the stream's own rows, stored by cassandra-driver, out: what the alternatives without Spark share."""
+"""Messages in; the stream's own rows out, and cassandra-driver to store them with: what the alternatives share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cassandra.query import UNSET_VALUE, BatchStatement, BatchType
 
 from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.model.reading import Reader
-from inkstream.records import IMAGES, PREDICTIONS, PREDICTIONS_BY_DAY, RESULT
+from inkstream.records import IMAGES, PREDICTIONS, PREDICTIONS_BY_DAY, REJECTED, RESULT, Reading
 from inkstream.settings import Settings
 from inkstream.store.session import await_on_disk
 from inkstream.stream.predict import _row
@@ -50,28 +50,27 @@ class Answerer:
         readings = self._reader.read([message.value for message in messages])
         now = time()
         return [
-            dict(
-                zip(
-                    RESULT,
-                    _row(
-                        self._reader,
-                        reading,
-                        message.value,
-                        {name: value.decode("utf-8", "replace") for name, value in message.headers or ()},
-                        now,
-                        message.key,
-                        len(message.value),
-                        message.topic,
-                        message.partition,
-                        message.offset,
-                        message.timestamp_ms,
-                    ),
-                    strict=False,
-                ),
-                bytes=message.value,
-            )
+            dict(zip(RESULT, row_of(self._reader, message, reading, now), strict=True))
             for message, reading in zip(messages, readings, strict=True)
         ]
+
+
+def row_of(reader: Reader, message: Message, reading: Reading, predicted_at: float) -> tuple[Any, ...]:
+    """One row of records.RESULT, in its order, whoever has read the picture."""
+    row = _row(
+        reader,
+        reading,
+        message.value,
+        {name: value.decode("utf-8", "replace") for name, value in message.headers or ()},
+        predicted_at,
+        message.key,
+        len(message.value),
+        message.topic,
+        message.partition,
+        message.offset,
+        message.timestamp_ms,
+    )
+    return (*row, message.headers if reading.outcome == REJECTED else None, message.value)
 
 
 class Tables:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from benchmarks import drain
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.broken import broken_among
 from benchmarks.cold import loads_in
-from benchmarks.contenders import plain
+from benchmarks.contenders import Contender, plain, spark
 from benchmarks.counting_daemon import counted
 from benchmarks.disk import cassandra_bytes, kafka_bytes
-from benchmarks.drain import drain_once
+from benchmarks.drain import ROW_BY_ROW, WARM_UP, Waiting, drain_once, turns
 from benchmarks.figures import (
     OURS,
     Case,
@@ -27,18 +33,23 @@ from benchmarks.figures import (
     warm_rate,
 )
 from benchmarks.latency import BATCH
-from benchmarks.options import pictures_of
+from benchmarks.options import Options, pictures_of
 from benchmarks.place import Place
 from benchmarks.processes import DRIVER, JVM, OTHER, WORKER, kind_of
 from benchmarks.rescore import check_rows
 from benchmarks.scale import Look, between
 from benchmarks.showing import draw
+from benchmarks.spark_answering import UPLOAD, answer_one, answer_one_alone, finish_batches, prepare_batches
+from benchmarks.storing import Answerer, Message
 from inkstream.cli.bench import NAMES
+from inkstream.image.samples import FOLDER
 from inkstream.local.services import RunningServices
-from inkstream.model.bundle import load_bundle, shipped_bundle
+from inkstream.model.bundle import bundle_to_bytes, load_bundle, shipped_bundle
 from inkstream.producer.pictures import Picture
-from inkstream.settings import Settings
+from inkstream.records import RESULT
+from inkstream.settings import ImageSettings, Settings
 from inkstream.store.session import open_session
+from inkstream.stream.predict import PredictTask, reader_for
 from inkstream.stream.progress import Progress
 from inkstream.stream.sink import BatchReport
 
@@ -171,6 +182,84 @@ def test_a_plain_consumer_drains_every_upload_into_every_table(
         session.execute("DELETE FROM predictions WHERE image_id = %s", [min(expected)])
     with pytest.raises(Incomplete, match=f"predictions lacks 1 of 50 uploads, {min(expected)} for one"):
         place.check(expected, list(expected))
+
+
+@pytest.mark.services
+def test_a_spark_job_that_is_not_ours_drains_every_upload_into_every_table(
+    embedded: RunningServices, settings: Settings, tmp_path: Path
+) -> None:
+    place = Place(embedded, settings, tmp_path, pictures_of(None)).named(settings.cassandra.keyspace)
+    figures = drain_once(place, spark(ROW_BY_ROW, "row-by-row"), place.fill(50), 10)
+    assert figures["warm_per_s"] > 0
+
+
+def test_each_round_begins_with_another_contender_and_the_first_not_with_ours() -> None:
+    work = [OURS, "one", "two"]
+    assert [turns(work, number, 4) for number in range(4)] == [
+        ["one", "two", OURS], ["two", OURS, "one"], [OURS, "one", "two"], ["one", "two", OURS],
+    ]  # fmt: skip
+    seven = [OURS, *range(6)]
+    assert [turns(seven, number, 3).index(OURS) for number in range(3)] == [6, 4, 2]
+
+
+def test_a_comparison_takes_the_turns_and_says_who_has_fewer_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[str, int, tuple[str, ...]]] = []
+
+    def drain_it(_: Any, contender: Contender, expected: set[str], __: int, tables: Any) -> dict[str, float]:
+        taken.append((contender.name, len(expected), tuple(tables)))
+        return {"warm_per_s": 1.0, "cold_per_s": 1.0}
+
+    monkeypatch.setattr(drain, "drain_once", drain_it)
+    many, fewer = (Waiting(Any, {str(n) for n in range(WARM_UP + size)}) for size in (30, 10))  # type: ignore[arg-type]
+    work = [(Contender(OURS, lambda _: []), many), (Contender("slow", lambda _: []), fewer)]
+    options = Options(False, 2, [], lambda _: None)
+    case = drain.compare(options, "a case", 2, work, tables=())
+    ours, slow = (OURS, WARM_UP + 30, ()), ("slow", WARM_UP + 10, ())
+    assert taken == [slow, ours, ours, slow]
+    assert list(case.rounds) == [OURS, "slow"]
+    assert case.notes == [
+        "20,000 to warm up, then 30",
+        "slow: 20,000 to warm up, then 10; its cold_per_s is of those",
+    ]
+
+
+def test_the_other_spark_jobs_make_the_rows_that_the_plain_consumer_makes() -> None:
+    settings = Settings()
+    samples = ["clean_01_0.png", "broken_pdf.pdf", "photo_01_5.jpg"]
+    headers = [("filename", b"a.png"), ("source", b"bench")]
+    messages = [
+        Message(f"id{number}".encode(), (FOLDER / name).read_bytes(), headers, "uploads", 0, number, 1_700_000_000_000)
+        for number, name in enumerate(samples)
+    ]
+    bundle = load_bundle(shipped_bundle())
+    task = PredictTask(SimpleNamespace(value=bundle_to_bytes(bundle)), bundle.version, ImageSettings(), None, 512)
+
+    def predicted(prepared: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What predict_batch_udf does between the two steps, with LiteRT for Keras."""
+        for batch in prepared:
+            pixels = np.array(batch.column("pixels").to_pylist(), np.uint8).reshape(-1, 28, 28)
+            probabilities = pa.array(list(reader_for(task).engine.predict(pixels)), pa.list_(pa.float32()))
+            columns = [*batch.columns, probabilities, pa.array([1.0] * len(pixels), pa.float32())]
+            yield pa.RecordBatch.from_arrays(columns, [*batch.schema.names, "probabilities", "predict_ms"])
+
+    pairs = [[{"key": key, "value": value} for key, value in message.headers] for message in messages]
+    uploads = {name: [getattr(message, name) for message in messages] for name in UPLOAD} | {"headers": pairs}
+    [batch] = finish_batches(task, predicted(prepare_batches(task, iter([pa.RecordBatch.from_pydict(uploads)]))))
+    by_row = [dict(zip(RESULT, answer_one(task, *message), strict=True)) for message in messages]
+    wanted = [_lasting(row) for row in Answerer(settings).rows(messages)]
+    assert [row["outcome"] for row in wanted] == ["recognised", "rejected", "recognised"]
+    assert [_lasting(row) for row in by_row] == wanted
+    assert [answer_one_alone(task, *message)[0] for message in messages] == ["id0", "id1", "id2"]
+    names = ("image_id", "label", "reason_code", "sha256", "prepared", "why", "bucket", "write_time", "width", "bytes")
+    stepwise = batch.select(names).to_pylist()
+    assert [{**row, "why": row["why"] and row["why"].encode()} for row in stepwise] == [
+        {name: row[name] for name in names} for row in wanted
+    ]
+
+
+def _lasting(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without what differs from one reading to the next: clocks."""
+    return {name: value for name, value in row.items() if name not in ("predicted_at", "stage_times", "answer")}
 
 
 def test_every_hundredth_is_broken_and_every_id_its_own() -> None:

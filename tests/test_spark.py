@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from pyspark.sql import SparkSession
 from tests.conftest import in_section
 
-from inkstream.local.java import java_home
+from inkstream.local.java import LATE_OPTIMISING, java_home
 from inkstream.settings import Settings
 from inkstream.spark import BRIEF_JAVA, PROTECTED, protection_conf, submit_environment, submit_line
 
@@ -25,6 +25,13 @@ from inkstream.spark import BRIEF_JAVA, PROTECTED, protection_conf, submit_envir
 def test_only_jobs_that_live_for_seconds_go_without_the_optimising_compiler(job: str, brief: bool) -> None:
     line = " ".join(submit_line(Settings(), job, [], "jars/*", "local[2]"))
     assert line.count(BRIEF_JAVA) == brief
+
+
+def test_driver_and_executors_leave_what_is_hardly_called_to_the_quick_compiler() -> None:
+    line = submit_line(Settings(), "predict_stream", [], "jars/*", "local[2]")
+    options = [shlex.split(part.partition("=")[2]) for part in line if "extraJavaOptions" in part]
+    assert len(options) == 2
+    assert all(set(LATE_OPTIMISING) <= set(some) for some in options)
 
 
 def test_a_folder_with_a_space_is_one_option(monkeypatch: pytest.MonkeyPatch) -> None:

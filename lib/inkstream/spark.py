@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from inkstream.local.class_archives import archive_options
 from inkstream.local.jars import pyspark_folder
+from inkstream.local.java import LATE_OPTIMISING
 from inkstream.local.masters import STANDALONE, require_admission
 from inkstream.local.ports import LOOPBACK
 from inkstream.local.truststore import PASSWORD, make_truststore
@@ -117,9 +118,10 @@ def protection_conf(settings: Settings, master: str) -> dict[str, str]:
 
 
 def java_options(settings: Settings, *more: str) -> str:
-    """What `spark.driver.extraJavaOptions` names: the log's configuration, the archive of classes, and more."""
+    """What `spark.driver.extraJavaOptions` names: what is compiled, the archive of classes, the log, and more."""
     log = f"-Dlog4j2.configurationFile={(home() / 'conf' / 'log4j2-spark.properties').as_uri()}"
-    return shlex.join([*more, *archive_options(settings, "spark"), log])  # Spark takes it apart as a shell would
+    # Spark takes it apart as a shell would.
+    return shlex.join([*more, *LATE_OPTIMISING, *archive_options(settings, "spark"), log])
 
 
 def default_conf() -> dict[str, str]:
@@ -180,7 +182,7 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
         "--conf",
         f"spark.driver.extraJavaOptions={java_options(settings, *brief, *java, *debug)}",
         "--conf",
-        f"spark.executor.extraJavaOptions={shlex.join([*java, *archive_options(settings, 'spark')])}",
+        f"spark.executor.extraJavaOptions={shlex.join([*java, *LATE_OPTIMISING, *archive_options(settings, 'spark')])}",
         str(root / "jobs" / f"{job}.py"),
         *arguments,
     ]

@@ -1,4 +1,4 @@
-"""How long rows stay, on a real Cassandra."""
+"""How long rows stay and how their files are merged, on a real Cassandra."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ pytestmark = pytest.mark.services
 DAY_S = 24 * 3600
 
 
-def options_of(session: Session, settings: Settings, table: str) -> tuple[int, str, str | None]:
+MERGE_EIGHT = ("SizeTieredCompactionStrategy", "8")
+MERGE_THREE_DAYS = ("TimeWindowCompactionStrategy", "3")
+MERGE_FOUR = ("SizeTieredCompactionStrategy", "4")
+
+
+def options_of(session: Session, settings: Settings, table: str) -> tuple[int, tuple[str, str]]:
+    """After how many seconds a row goes; how the table's files are merged, with how many or which days at once."""
     session.cluster.refresh_table_metadata(settings.cassandra.keyspace, table)
     options = session.cluster.metadata.keyspaces[settings.cassandra.keyspace].tables[table].options
     compaction = options["compaction"]
-    name = compaction["class"].rpartition(".")[2]
-    return options["default_time_to_live"], name, compaction.get("compaction_window_size")
+    at_once = compaction.get("compaction_window_size") or compaction["min_threshold"]
+    return options["default_time_to_live"], (compaction["class"].rpartition(".")[2], at_once)
 
 
 def test_rows_go_after_the_days_of_the_settings_and_stay_where_there_are_none(settings: Settings) -> None:
@@ -27,12 +33,13 @@ def test_rows_go_after_the_days_of_the_settings_and_stay_where_there_are_none(se
     quarter = settings.model_copy(update={"cassandra": settings.cassandra.model_copy(update={"keep_days": 90})})
     with open_session(settings.cassandra) as session:
         for table in EXPIRING:
-            assert options_of(session, settings, table) == (0, "SizeTieredCompactionStrategy", None)
+            merging = MERGE_FOUR if table == "image_parts" else MERGE_EIGHT
+            assert options_of(session, settings, table) == (0, merging)
         session.execute("INSERT INTO images (image_id, filename) VALUES ('before', 'a')")
 
         assert apply_schema(quarter) == 0
-        assert options_of(session, settings, "images") == (90 * DAY_S, "SizeTieredCompactionStrategy", None)
-        assert options_of(session, settings, "predictions_by_day") == (90 * DAY_S, "TimeWindowCompactionStrategy", "3")
+        assert options_of(session, settings, "images") == (90 * DAY_S, MERGE_EIGHT)
+        assert options_of(session, settings, "predictions_by_day") == (90 * DAY_S, MERGE_THREE_DAYS)
         assert options_of(session, settings, "corrections")[0] == 0
         # An old message replayed has an old write time; its row is kept as long as any.
         session.execute("INSERT INTO images (image_id, filename) VALUES ('after', 'a') USING TIMESTAMP 1000")
@@ -41,4 +48,4 @@ def test_rows_go_after_the_days_of_the_settings_and_stay_where_there_are_none(se
         assert 89 * DAY_S < left["after"] <= 90 * DAY_S
 
         apply_schema(settings)
-        assert options_of(session, settings, "predictions_by_day") == (0, "SizeTieredCompactionStrategy", None)
+        assert options_of(session, settings, "predictions_by_day") == (0, MERGE_EIGHT)

@@ -21,7 +21,7 @@ _COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 # What goes after cassandra.keep_days. Corrections and the marks of forgotten ids stay.
 EXPIRING = ("images", "image_parts", "predictions", "predictions_by_day")
 SECONDS_A_DAY = 24 * 3600
-USUAL_COMPACTION = "'SizeTieredCompactionStrategy'"  # Cassandra's default
+USUAL_COMPACTION = "'SizeTieredCompactionStrategy', 'min_threshold': 8"  # as in conf/schema.cql
 WINDOWED_COMPACTION = "'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS'"
 WINDOWS = 30  # of the time-window compaction, as its documentation advises: 20 to 30 over what is kept
 _STATEMENT_END = re.compile(r";\s*$", re.MULTILINE)
@@ -88,9 +88,7 @@ def _set_expiry(session: Session, keyspace: str, keep_days: int) -> None:
         changes = [f"default_time_to_live = {keep_days * SECONDS_A_DAY}"]
         if table == "predictions_by_day":  # in the order of time: a whole file expires at once
             size = max(1, keep_days // WINDOWS)
-            windows = (
-                f"'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', 'compaction_window_size': {size}"
-            )
+            windows = f"{WINDOWED_COMPACTION}, 'compaction_window_size': {size}"
             changes.append(f"compaction = {{'class': {windows if keep_days else USUAL_COMPACTION}}}")
         session.execute(f"ALTER TABLE {table} WITH {' AND '.join(changes)}")
         log.info("%s.%s: rows go after %s", keyspace, table, f"{keep_days} days" if keep_days else "no time")

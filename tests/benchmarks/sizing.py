@@ -77,7 +77,7 @@ def number(value: float) -> str:
     """At most four digits that count, thousands apart."""
     if value >= 1_000 or value == int(value):
         return f"{value:,.0f}"
-    return f"{value:.4g}"
+    return f"{round(value, 9):.4g}"  # 8.0625 is 8.062, in whichever order it was multiplied
 
 
 def costs_of(report: Mapping[str, Any]) -> dict[str, Any]:

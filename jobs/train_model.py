@@ -12,7 +12,7 @@ from rich.console import Console
 from inkstream.dataset.training_data import IMITATIONS, STRANGERS, open_training_data, with_made_pictures
 from inkstream.dataset.watching import bundle_table, watched
 from inkstream.errors import InkstreamError
-from inkstream.model.bundle import Bundle
+from inkstream.model.bundle import Bundle, load_bundle
 from inkstream.model.examples import TrainingData
 from inkstream.model.fitting import Plan
 from inkstream.model.recipes import RECIPES, recipe_named
@@ -20,11 +20,18 @@ from inkstream.model.training import run_folder, train_bundle
 
 
 def run(
-    data: TrainingData, labels: list[str], plan: Plan, out: Path, console: Console, *, fresh: bool = False
+    data: TrainingData,
+    labels: list[str],
+    plan: Plan,
+    out: Path,
+    console: Console,
+    *,
+    fresh: bool = False,
+    taught_by: Bundle | None = None,
 ) -> Bundle:
     """Train with a progress bar that shows loss and accuracy; the written bundle out."""
     with watched(plan.settled(), console) as on_step:
-        return train_bundle(data, labels, plan, out, on_step, fresh=fresh)
+        return train_bundle(data, labels, plan, out, on_step, fresh=fresh, taught_by=taught_by)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,13 +39,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     console = Console()
     try:
+        taught_by = load_bundle(arguments.teacher) if arguments.teacher else None
         data, labels = open_training_data(arguments.data, arguments.seed)
         made = _made(arguments)
         data = with_made_pictures(data, *made, arguments.seed, console)
         augmented = False if arguments.no_augment else None
         rate, batch = arguments.learning_rate, arguments.batch
         plan = Plan(arguments.recipe, arguments.epochs, arguments.seed, augmented, batch, rate, arguments.patience)
-        bundle = run(data, labels, plan, arguments.out, console, fresh=arguments.fresh)
+        bundle = run(data, labels, plan, arguments.out, console, fresh=arguments.fresh, taught_by=taught_by)
     except InkstreamError as error:
         if arguments.debug:
             traceback.print_exception(error)
@@ -70,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=0, help="pictures a step; default: the recipe's")
     parser.add_argument("--learning-rate", type=float, default=0.0, help="default: the recipe's")
     parser.add_argument("--patience", type=int, default=-1, help="epochs without a better one; 0: to the end")
+    parser.add_argument("--teacher", type=Path, help="a bundle whose answers are learnt beside the labels")
     parser.add_argument("--no-augment", action="store_true", help="learn from the pictures as they are")
     parser.add_argument("--fresh", action="store_true", help="throw away what a killed training of this bundle left")
     parser.add_argument("--debug", action="store_true", help="stack traces and debug logs")

@@ -24,6 +24,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples: `./submit.sh train var/data/mnist --recipe mlp --out var/models/mlp`; the same line again "
         "goes on where it was killed. `tensorboard --logdir var/models/mlp.run/logs` shows it as it learns. "
+        "`./submit.sh train var/data/mnist --recipe wide --out var/models/wide` makes a large network, `--teacher "
+        "var/models/wide` a small one that learns from it. "
         "`./submit.sh train var/data/mnist --candidates rates.csv --out var/models` trains several; the file begins "
         "with a line such as `name,recipe,learning_rate,epochs`, and then `slow,mlp,0.03,10` and the like."
     )(train)
@@ -71,7 +73,7 @@ def prepare(
 def train(
     data: Annotated[str, typer.Argument(help="What `prepare` made, or a folder of MNIST's IDX files.")],
     out: Annotated[Path, typer.Option(help="The bundle's folder; must not exist yet.")],
-    recipe: Annotated[str, typer.Option(help="cnn, mlp, dense or resnet.")] = "cnn",
+    recipe: Annotated[str, typer.Option(help="cnn, wide, mlp, dense or resnet.")] = "cnn",
     epochs: Annotated[int, typer.Option(min=0, help="0: the recipe's.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same model.")] = 1,
     batch: Annotated[int, typer.Option(min=0, help="Pictures a step; 0: the recipe's.")] = 0,
@@ -83,6 +85,9 @@ def train(
         int, typer.Option(min=-1, help="Pictures made to look like uploads; -1: as the recipe does.")
     ] = -1,
     strangers: Annotated[int, typer.Option(min=-1, help="Pictures of what is no digit; -1: as the recipe does.")] = -1,
+    teacher: Annotated[
+        str, typer.Option(help="A bundle, of `wide` for one, whose answers are learnt too.", show_default=False)
+    ] = "",
     no_augment: Annotated[bool, typer.Option("--no-augment", help="Learn from the pictures as they are.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what a killed training left.")] = False,
     candidates: Annotated[
@@ -108,9 +113,16 @@ def train(
 
     made = {name: n for name, n in {"--imitations": imitations, "--strangers": strangers}.items() if n >= 0}
     plan: dict[str, object] = {"--recipe": recipe, "--epochs": epochs, "--batch": batch}
-    plan |= {"--learning-rate": learning_rate, "--patience": patience}
+    plan |= {"--learning-rate": learning_rate, "--patience": patience, "--teacher": teacher}
     if candidates is not None:
-        usual = {"--recipe": "cnn", "--epochs": 0, "--batch": 0, "--learning-rate": 0.0, "--patience": -1}
+        usual = {
+            "--recipe": "cnn",
+            "--epochs": 0,
+            "--batch": 0,
+            "--learning-rate": 0.0,
+            "--patience": -1,
+            "--teacher": "",
+        }
         given = [name for name, value in plan.items() if value != usual[name]]
         given += [name for name, flag in {"--no-augment": no_augment, "--fresh": fresh}.items() if flag]
         if given:

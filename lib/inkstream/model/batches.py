@@ -8,6 +8,7 @@ import numpy as np
 
 from inkstream.model.augment import SIDE, augment
 from inkstream.model.examples import NO_DIGIT, TrainingData
+from inkstream.model.teaching import Teacher
 
 CALM = 0.85  # of the epochs: from then on half as many pictures are augmented, so that the last look is at real ones
 UNTOUCHED, UNTOUCHED_EXTRA = 0.2, 0.5  # shares that are not augmented: the model is to know the pictures themselves too
@@ -15,11 +16,20 @@ Array = np.ndarray[Any, Any]
 
 
 def open_batches(
-    keras: Any, data: TrainingData, classes: int, *, size: int, seed: int, augmented: bool, epochs: int
+    keras: Any,
+    data: TrainingData,
+    classes: int,
+    *,
+    size: int,
+    seed: int,
+    augmented: bool,
+    epochs: int,
+    teacher: Teacher | None = None,
 ) -> Any:
     """A keras.utils.PyDataset of float32 (size, *shape), 0..255, and float32 (size, classes): one-hot, NO_DIGIT even.
 
-    Of what is no digit the network is to say that it does not know (outlier exposure, Hendrycks et al. 2019).
+    Of what is no digit the network is to say that it does not know (outlier exposure, Hendrycks et al. 2019); of the
+    others a part of what the teacher says, where there is one.
 
     `start_at(epoch)` puts it where a training goes on. The same for the same seed, whoever asked before.
     """
@@ -49,7 +59,11 @@ def open_batches(
                     as_they_are = (1 + as_they_are) / 2
                 others = np.flatnonzero(rng.random(len(rows)) >= as_they_are)
                 chosen[others] = augment(chosen[others], rng)
-            return chosen.astype(np.float32), answers[labels[rows]]
+            wanted = answers[labels[rows]]
+            if teacher is not None:
+                digits = labels[rows] != NO_DIGIT
+                wanted[digits] = teacher.answers(chosen[digits], wanted[digits])
+            return chosen.astype(np.float32), wanted
 
         def on_epoch_end(self) -> None:
             self.start_at(self.epoch + 1)

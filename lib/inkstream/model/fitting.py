@@ -17,6 +17,7 @@ from inkstream.model.examples import Labelled, TrainingData
 from inkstream.model.keras_models import averaged, import_keras, probabilities_of, save_plain
 from inkstream.model.optimisers import Pace
 from inkstream.model.recipes import Recipe, recipe_named
+from inkstream.model.teaching import Teacher
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,14 @@ class Step:
     end: EpochEnd | None = None
 
 
-def fit(data: TrainingData, classes: int, plan: Plan, run: RunFolder, on_step: Callable[[Step], None]) -> Any:
+def fit(
+    data: TrainingData,
+    classes: int,
+    plan: Plan,
+    run: RunFolder,
+    on_step: Callable[[Step], None],
+    teacher: Teacher | None = None,
+) -> Any:
     """A settled plan and an open run in; the keras.Model of the best epoch out, without its optimiser.
 
     Every finished epoch is kept in the run's folder. Ends early after `patience` epochs without a better one.
@@ -71,7 +79,14 @@ def fit(data: TrainingData, classes: int, plan: Plan, run: RunFolder, on_step: C
     recipe = recipe_named(plan.recipe)
     augmented = plan.augmented is not False
     batches = open_batches(
-        keras, data, classes, size=plan.batch, seed=plan.seed, augmented=augmented, epochs=plan.epochs
+        keras,
+        data,
+        classes,
+        size=plan.batch,
+        seed=plan.seed,
+        augmented=augmented,
+        epochs=plan.epochs,
+        teacher=teacher,
     )
     done = len(run.history)
     if done:
@@ -79,6 +94,8 @@ def fit(data: TrainingData, classes: int, plan: Plan, run: RunFolder, on_step: C
         batches.start_at(done)
         log.info("going on after epoch %d of %d", done, plan.epochs)
     else:
+        if teacher is not None:
+            recipe = replace(recipe, label_smoothing=0.0)  # its answers are smooth, and say by what
         model = _compiled(keras, recipe, plan, data.train.pixels.shape[1:], classes, len(batches))
     if done < plan.epochs and not _is_over(run.history, plan.patience):
         watcher = _watcher(keras, len(batches), data.held, run, plan, on_step)

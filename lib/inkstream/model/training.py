@@ -20,6 +20,7 @@ from inkstream.model.examples import NO_DIGIT, TrainingData
 from inkstream.model.fitting import Plan, Step, fit
 from inkstream.model.keras_models import keras_bytes, litert_bytes, logits_of
 from inkstream.model.learning_curve import LEARNING_CURVE, draw_learning_curve
+from inkstream.model.teaching import Teacher
 
 Array = np.ndarray[Any, Any]
 GOLDEN_PICTURES = 48
@@ -39,23 +40,27 @@ def train_bundle(
     on_step: Callable[[Step], None],
     *,
     fresh: bool = False,
+    taught_by: Bundle | None = None,
 ) -> Bundle:
     """Data and plan in; the bundle that was written to `out`, and is checked, out.
 
-    Goes on where the same training was killed, from the checkpoints beside `out`; `fresh` begins anew.
+    Goes on where the same training was killed, from the checkpoints beside `out`; `fresh` begins anew. taught_by: a
+    bundle whose answers are learnt beside the labels.
 
     Raises:
         SettingError: there is no such recipe, or another training's checkpoints lie beside `out`.
         SetupError: TensorFlow is not installed.
-        BundleError: `out` cannot be written, LiteRT and Keras disagree, or the network answers what is no number.
+        BundleError: `out` cannot be written, LiteRT and Keras disagree, the network answers what is no number, or the
+            teacher answers other labels.
     """
     if out.exists():
         raise BundleError(f"{out} is there already and bundles are immutable; name a new folder, or remove it first")
     plan = plan.settled()
-    recorded = recorded_recipe(data, plan)
+    teacher = Teacher(taught_by, labels, data.train.pixels.shape[1:]) if taught_by else None
+    recorded = recorded_recipe(data, plan) | ({"teacher": taught_by.version} if taught_by else {})
     run = RunFolder(run_folder(out), recorded)
     run.open(fresh=fresh)
-    model = fit(data, len(labels), plan, run, on_step)
+    model = fit(data, len(labels), plan, run, on_step, teacher)
     best = best_of(run.history)
     draw_learning_curve(run.history, f"{plan.recipe}: {len(data.train):,} pictures", run.path / LEARNING_CURVE)
     logits = logits_of(model, data.held.pixels)

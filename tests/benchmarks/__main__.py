@@ -34,6 +34,7 @@ BENCHMARKS = {
     "cold": cold.run,
     "scale": scale.run,
 }
+QUICK = ("drain", "latency", "photos")  # what a quick run has time for in its three minutes
 ROUNDS = 3
 FREE_SHARE = 0.5  # of its cores that others may keep busy before the run
 
@@ -67,7 +68,9 @@ def main(argv: list[str] | None = None) -> int:
     here = about["machine"]
     if here["load_before"] > here["cores"] * FREE_SHARE:
         tell(f"not comparable: something else keeps this machine busy (load {here['load_before']:.1f})")
-    names = arguments.names or list(BENCHMARKS)
+    names = chosen(arguments.names, quick=arguments.quick)
+    if not arguments.names and (others := [name for name in BENCHMARKS if name not in names]):
+        tell(f"a quick run leaves out {', '.join(others)}; `./submit.sh bench --quick {others[0]}` is one of them")
     try:
         outcomes, failed = _run(names, options, console)
     except InkstreamError as error:  # before the first: another run, or services that do not start
@@ -81,6 +84,11 @@ def main(argv: list[str] | None = None) -> int:
     draw(outcomes, chart)
     tell(f"figures in {file}, chart in {chart}" if outcomes else f"no figures; {file} holds none")
     return 1 if failed else 0
+
+
+def chosen(names: list[str], *, quick: bool) -> list[str]:
+    """The benchmarks of a run: those that are named, else all, or of a quick run the ones that it has time for."""
+    return names or list(QUICK if quick else BENCHMARKS)
 
 
 def _run(names: list[str], options: Options, console: Console) -> tuple[list[Outcome], bool]:

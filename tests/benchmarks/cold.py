@@ -44,15 +44,16 @@ def run(options: Options, place: Place) -> Outcome:
                 f"cold: round {number + 1}, {contender.name}: first row after {figures['first_row_s']:.1f} s, "
                 f"{figures['own_mib']:,.0f} MiB after {count:,} pictures"
             )
-    loads = count_loads(here := place.named("cold_loads", batch=BATCH_ROWS), count)
-    options.tell(f"cold: {loads['model_loads']:.0f} loads of the model in {loads['micro_batches']:.0f} micro-batches")
-    archive = "with" if archive_options(here.settings, "spark") else "WITHOUT"
+    archive = "with" if archive_options(place.settings, "spark") else "WITHOUT"
     notes = [f"{archive} the archive of Spark's classes; jars and packages as the round before left them in memory"]
-    cases = [
-        Case("the first answer", "first_answer_s", False, dict(found), notes),
-        Case(f"loads of the model, {WAITING + count:,} pictures", "model_loads", False, {OURS: [loads]}),
-    ]
-    return Outcome("cold", METHOD, cases, [f"memory after 40,000 pictures ({count:,})"] if options.quick else [])
+    cases = [Case("the first answer", "first_answer_s", False, dict(found), notes)]
+    if options.quick:
+        return Outcome("cold", METHOD, cases, [f"memory after 40,000 pictures ({count:,})", "loads of the model"])
+    loads = count_loads(place.named("cold_loads", batch=BATCH_ROWS), count)
+    options.tell(f"cold: {loads['model_loads']:.0f} loads of the model in {loads['micro_batches']:.0f} micro-batches")
+    title = f"loads of the model, {WAITING + count:,} pictures"
+    cases.append(Case(title, "model_loads", False, {OURS: [loads]}))
+    return Outcome("cold", METHOD, cases)
 
 
 def start_once(place: Place, contender: Contender, count: int) -> dict[str, float]:

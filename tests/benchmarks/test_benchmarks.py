@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks import drain
-from benchmarks.__main__ import BENCHMARKS
+from benchmarks.__main__ import BENCHMARKS, chosen
 from benchmarks.broken import broken_among
 from benchmarks.cold import loads_in
 from benchmarks.contenders import Contender, plain, spark
@@ -156,6 +156,12 @@ def test_the_report_holds_every_round_with_its_medians_and_ratios(tmp_path: Path
     assert case["contenders"][OURS]["ours_is_better_by"] is None
     draw([outcome], tmp_path / "chart.png")
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_quick_run_takes_a_few_benchmarks_unless_others_are_named() -> None:
+    assert chosen([], quick=False) == list(BENCHMARKS)
+    assert set(chosen([], quick=True)) < set(BENCHMARKS)
+    assert chosen(["scale"], quick=True) == ["scale"]
 
 
 def test_the_command_names_the_benchmarks_that_there_are() -> None:

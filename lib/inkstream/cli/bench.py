@@ -13,7 +13,7 @@ NAMES = ("drain", "latency", "photos", "gateway", "broken", "rescore", "cold", "
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command(
-        epilog="Examples: `./submit.sh bench --quick` in a few minutes; "
+        epilog="Examples: `./submit.sh bench --quick`, three minutes; "
         "`./submit.sh bench drain --mnist mnist/`; `./submit.sh bench latency --rounds 5 --json latency.json`."
     )(bench)
 
@@ -22,7 +22,9 @@ def bench(
     names: Annotated[
         list[str] | None, typer.Argument(help=f"{', '.join(NAMES)}; default: all.", show_default=False)
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Few pictures, one round.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Few pictures, one round; by default of drain, latency and photos.")
+    ] = False,
     rounds: Annotated[int, typer.Option(help="How often, in turn; default: 3, or 1.", min=0, show_default=False)] = 0,
     mnist: Annotated[
         Path | None, typer.Option(help="A folder with MNIST's IDX files; default: the 20 digits that ship.")

@@ -133,6 +133,12 @@ def _for_tests() -> dict[str, str]:
     return {
         "spark.driver.extraClassPath": class_path(load_settings(), *JARS),
         "spark.sql.extensions": ",".join(EXTENSIONS),  # one session for all: the warehouse's as well
+        # One JVM for hundreds of streams, jobs and pictures of 20 MiB: in one process, files shuffled, 1 GiB was full.
+        "spark.driver.memory": "2g",
+        "spark.ui.retainedJobs": "20",
+        "spark.ui.retainedStages": "20",
+        "spark.ui.retainedTasks": "200",
+        "spark.sql.ui.retainedExecutions": "20",
         "spark.driver.extraJavaOptions": java_options(plain),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,6 +26,10 @@ SettingsFactory = Callable[[], Settings]
 
 # Taken out of the environment: it is no setting, and what tests start has nothing to skip.
 NO_SKIPS = os.environ.pop("INKSTREAM_NO_SKIPS", "") == "1"
+
+needs_tensorflow = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed (the train extra)"
+)
 
 
 def in_section(settings: Settings, section: str, **changes: Any) -> Settings:

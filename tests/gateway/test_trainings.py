@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from pydantic import SecretStr
+from tests.conftest import needs_tensorflow
 
 from gateway.conftest import gateway
 from inkstream.errors import SettingError
@@ -26,9 +26,6 @@ READ = {"Authorization": "Bearer a-token-for-reading"}
 ADMIN = {"Authorization": "Bearer a-token-for-teachers", "Accept": "text/html"}
 TOKENS = SecretStr("read:guest:a-token-for-reading admin:teacher:a-token-for-teachers")
 SMALL = {"name": "small", "data": "digits", "recipe": "dense", "epochs": "1"}
-needs_tensorflow = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed (the train extra)"
-)
 
 
 def write_idx(path: Path, values: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:

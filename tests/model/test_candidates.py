@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from jobs.train_candidates import run
 from pyspark.sql import SparkSession
 from rich.console import Console
+from tests.conftest import needs_tensorflow
 from tests.model.drawings import drawings
 
 from inkstream.errors import SettingError
@@ -78,9 +78,7 @@ def test_made_pictures_are_for_those_that_augment(tmp_path: Path) -> None:
     assert [data_of(one, data).extra is not None for one in (cnn, mlp, plain)] == [True, False, False]
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed (the train extra)"
-)
+@needs_tensorflow
 @pytest.mark.services
 def test_candidates_are_trained_by_spark_and_ranked_and_one_that_diverges_stops_no_other(
     spark: SparkSession, tmp_path: Path

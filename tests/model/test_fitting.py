@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import needs_tensorflow
 from tests.model.drawings import drawings
 
 from inkstream.errors import SettingError
@@ -16,9 +16,7 @@ from inkstream.model.examples import Labelled, TrainingData
 from inkstream.model.fitting import Plan, Step, fit
 
 pytestmark = [
-    pytest.mark.skipif(
-        importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed (the train extra)"
-    ),
+    needs_tensorflow,
     pytest.mark.filterwarnings("ignore"),
 ]
 

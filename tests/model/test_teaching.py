@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from tests.model.drawings import drawings
+from tests.conftest import needs_tensorflow
+from tests.model.drawings import drawings, golden
 
 from inkstream.errors import BundleError, SettingError
 from inkstream.model.batches import open_batches
@@ -19,11 +18,7 @@ from inkstream.model.fitting import Plan
 from inkstream.model.teaching import TAUGHT, Teacher
 from inkstream.model.training import train_bundle
 
-Array = np.ndarray[Any, Any]
 DIGITS = [str(digit) for digit in range(10)]
-needs_tensorflow = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed (the train extra)"
-)
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +26,8 @@ def teacher() -> Teacher:
     return Teacher(load_bundle(shipped_bundle()), DIGITS, (28, 28))
 
 
-def golden() -> Array:
-    kept = load_bundle(shipped_bundle()).golden
-    assert kept is not None
-    return kept.pixels
-
-
 def test_what_is_learnt_is_the_truth_and_a_softer_form_of_the_teachers_answer(teacher: Teacher) -> None:
-    pixels = golden()
+    pixels, _ = golden()
     own = open_engine(load_bundle(shipped_bundle())).predict(pixels)
     sevens = np.eye(10, dtype=np.float32)[np.full(len(pixels), 7)]
     wanted = teacher.answers(pixels, sevens)

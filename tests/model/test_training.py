@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.model.drawings import drawings
+from tests.conftest import needs_tensorflow
+from tests.model.drawings import drawings, golden
 
 from inkstream.errors import BundleError, SettingError
 from inkstream.image.normalise import is_prepared, normalise
@@ -28,15 +28,6 @@ from inkstream.model.training import recorded_recipe, run_folder, train_bundle
 from inkstream.settings import home
 
 Array = np.ndarray[Any, Any]
-needs_tensorflow = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed (the train extra)"
-)
-
-
-def golden() -> tuple[Array, Array]:
-    kept = load_bundle(shipped_bundle()).golden
-    assert kept is not None
-    return kept.pixels, kept.probabilities.argmax(axis=1)
 
 
 def test_augmented_pictures_are_the_same_for_the_same_seed_and_other_than_before() -> None:

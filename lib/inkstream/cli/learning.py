@@ -113,18 +113,12 @@ def train(
 
     made = {name: n for name, n in {"--imitations": imitations, "--strangers": strangers}.items() if n >= 0}
     plan: dict[str, object] = {"--recipe": recipe, "--epochs": epochs, "--batch": batch}
-    plan |= {"--learning-rate": learning_rate, "--patience": patience, "--teacher": teacher}
+    plan |= {"--learning-rate": learning_rate, "--patience": patience}
     if candidates is not None:
-        usual = {
-            "--recipe": "cnn",
-            "--epochs": 0,
-            "--batch": 0,
-            "--learning-rate": 0.0,
-            "--patience": -1,
-            "--teacher": "",
-        }
+        usual = {"--recipe": "cnn", "--epochs": 0, "--batch": 0, "--learning-rate": 0.0, "--patience": -1}
         given = [name for name, value in plan.items() if value != usual[name]]
-        given += [name for name, flag in {"--no-augment": no_augment, "--fresh": fresh}.items() if flag]
+        others = {"--teacher": teacher, "--no-augment": no_augment, "--fresh": fresh}
+        given += [name for name, value in others.items() if value]
         if given:
             raise SettingError(f"{given[0]} is for one training; with --candidates the columns of the file say how")
         values = {"--data": data, "--candidates": candidates, "--out": out, "--seed": seed, **made}
@@ -134,7 +128,7 @@ def train(
         return
     if master:
         raise SettingError("--master is for --candidates; one training runs on this machine, without Spark")
-    values = {"--data": data, "--out": out, "--seed": seed, **plan, **made}
+    values = {"--data": data, "--out": out, "--seed": seed, **plan, **made, "--teacher": teacher}
     arguments = job_arguments({"--no-augment": no_augment, "--fresh": fresh}, values)
     line = [sys.executable, str(home() / "jobs" / "train_model.py"), *arguments]
     if print_:

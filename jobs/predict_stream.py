@@ -20,11 +20,12 @@ from inkstream.store.session import open_session
 from inkstream.stream.arrivals import Ledger
 from inkstream.stream.checkpoint import hold_checkpoint, prepare_checkpoint
 from inkstream.stream.corrections import take_corrections
+from inkstream.stream.many import StuckError
 from inkstream.stream.model_watch import ModelWatch
 from inkstream.stream.outages import Outages, ends_of
 from inkstream.stream.progress import Progress
 from inkstream.stream.running import follow, keep_warm, stop_on_signals
-from inkstream.stream.sink import Sink, StuckError
+from inkstream.stream.sink import Sink
 from inkstream.stream.source import open_uploads
 
 

@@ -48,9 +48,9 @@ from inkstream.records import (
 from inkstream.settings import Settings, load_settings
 from inkstream.spark import build_session
 from inkstream.store.session import await_on_disk, open_session
+from inkstream.stream.many import BY_PARTITION, TOGETHER
 from inkstream.stream.predict import PredictTask
 from inkstream.stream.running import broadcast_task
-from inkstream.stream.sink import BY_PARTITION, TOGETHER
 from inkstream.stream.source import SMALL_ROWS, kafka_options, open_uploads
 
 BATCH_SIZE = 512  # of 32, 128, 512 and 1,024 the last two cost Keras the least, within a tenth of one another

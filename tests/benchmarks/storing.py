@@ -19,7 +19,7 @@ from inkstream.settings import Settings
 from inkstream.store.session import await_on_disk
 from inkstream.stream.predict import _row
 
-# What the stream's own sink found best (TOGETHER and BY_PARTITION in stream/sink.py), in rows of about 1 KiB: unlogged
+# What the stream's own sink found best (TOGETHER and BY_PARTITION in stream/many.py), in rows of about 1 KiB: unlogged
 # batches, in predictions_by_day one a partition. `--together 1` is a statement a row, as most people write it.
 ROWS_A_BATCH = 16  # of images and predictions
 CONCURRENCY = 64

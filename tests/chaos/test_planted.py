@@ -41,8 +41,8 @@ class RecordsFirst(Sink):
 class AnswersFirst(Sink):
     """Publishes before it stores, and dies between."""
 
-    def _write(self, rows: DataFrame, *_: Any, **__: Any) -> None:
-        self._publish(sink_module._answers(rows), self._settings.kafka.predicted)
+    def _write(self, batch: DataFrame, part: Any, report: Any) -> None:
+        self._publisher.publish(self._collect(batch, part))
         raise Crashed
 
 

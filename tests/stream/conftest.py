@@ -26,6 +26,7 @@ from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
 from inkstream.store.topics import create_topics
 from inkstream.stream.arrivals import Ledger
+from inkstream.stream.few import FEW_ROWS
 from inkstream.stream.running import broadcast_task
 from inkstream.stream.sink import BatchReport, Sink
 from inkstream.stream.source import open_uploads
@@ -60,6 +61,7 @@ class Pipeline:
     session: Session
     folder: Path
     reports: list[BatchReport] = field(default_factory=list)
+    few_rows: int = FEW_ROWS  # up to so many are written by the driver
 
     def send(self, messages: Sequence[Message]) -> None:
         """Send and wait for the acknowledgements, in order."""
@@ -67,7 +69,7 @@ class Pipeline:
 
     def sink(self) -> Sink:
         task = broadcast_task(self.spark, self.settings)
-        return Sink(self.settings, Ledger(self.session), task, self.reports.append)
+        return Sink(self.settings, Ledger(self.session), task, self.reports.append, self.few_rows)
 
     def drain(self, checkpoint: str = "checkpoint") -> None:
         """Answer all that the topic holds now."""

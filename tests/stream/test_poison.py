@@ -9,7 +9,7 @@ import pytest
 from tests.stream.conftest import TABLES, Pipeline, huge
 from tests.stream.test_walk import SEVEN
 
-from inkstream.stream.sink import StuckError
+from inkstream.stream.many import SparkWriter, StuckError
 
 pytestmark = pytest.mark.services
 
@@ -30,8 +30,8 @@ def test_a_picture_that_ends_its_worker_is_rejected_and_the_others_are_answered(
 def test_a_write_that_never_ends_is_given_up(pipeline: Pipeline) -> None:
     stream = pipeline.settings.stream.model_copy(update={"write_limit_s": 0.2})
     pipeline.settings = pipeline.settings.model_copy(update={"stream": stream})
-    sink, never = pipeline.sink(), threading.Event()
+    writer, never = SparkWriter(pipeline.settings), threading.Event()
     with pytest.raises(StuckError, match=r"^Cassandra has not taken a micro-batch's rows within .* 0\.2 s"):
-        sink._together("Cassandra", lambda: None, partial(never.wait, 30))
+        writer._together("Cassandra", lambda: None, partial(never.wait, 30))
     never.set()
-    sink.close()
+    writer.close()

@@ -1,4 +1,4 @@
-"""The whole walk on real Kafka, Spark and Cassandra: uploads in, rows and answers and copies out."""
+"""The whole walk on real Kafka, Spark and Cassandra: uploads in; rows, answers and copies out, written either way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.stream.conftest import TABLES, Pipeline
 import inkstream
 from inkstream.records import INLINE_BYTES, bucket_of, decode_answer, write_time_us
 from inkstream.stream.arrivals import Ledger
-from inkstream.stream.sink import Sink
+from inkstream.stream.few import FEW_ROWS, Publisher
+from inkstream.stream.many import SparkWriter
 from inkstream.stream.source import SMALL_BYTES
 
 pytestmark = pytest.mark.services
@@ -22,6 +23,13 @@ pytestmark = pytest.mark.services
 SAMPLES = Path(inkstream.__file__).parent / "samples"
 SEVEN = (SAMPLES / "clean_08_7.png").read_bytes()
 EIGHT = (SAMPLES / "clean_09_8.png").read_bytes()
+
+
+@pytest.fixture(autouse=True, params=[FEW_ROWS, 0], ids=["driver", "spark"])
+def few_rows(request: pytest.FixtureRequest, pipeline: Pipeline) -> int:
+    """Up to how many uploads the driver writes: all of these, or none."""
+    pipeline.few_rows = request.param
+    return pipeline.few_rows
 
 
 def padded(picture: bytes, size_bytes: int) -> bytes:
@@ -250,7 +258,7 @@ def test_an_answer_says_all_that_the_row_says(pipeline: Pipeline) -> None:
 
 
 def test_rows_are_on_disk_before_their_answers_and_before_the_micro_batch_is_done(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, few_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = []
 
@@ -263,9 +271,12 @@ def test_rows_are_on_disk_before_their_answers_and_before_the_micro_batch_is_don
 
         monkeypatch.setattr(kind, name, step)
 
-    for kind, name in ((Sink, "_save"), (Sink, "_publish"), (Ledger, "record_progress"), (Ledger, "await_on_disk")):
-        noted(kind, name)
+    noted(SparkWriter, "_save")
+    noted(SparkWriter, "_publish")
+    noted(Publisher, "publish")
+    for name in ("store", "record_progress", "await_on_disk"):
+        noted(Ledger, name)
     pipeline.send([(b"a", b"no picture", {})])
     pipeline.drain()
-    saved, published = ["_save"] * len(TABLES), ["_publish"] * 2
+    saved, published = (["store"], ["publish"]) if few_rows else (["_save"] * len(TABLES), ["_publish"] * 2)
     assert steps == [*saved, "await_on_disk", *published, "record_progress", "await_on_disk"]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
+from cassandra.query import UNSET_VALUE
 from pyspark.sql import DataFrame
 
-from inkstream.records import bucket_of, day_of
+from inkstream.records import INLINE_BYTES, TABLES, bucket_of, day_of
 from inkstream.store.forgotten import find_forgotten
 from inkstream.store.session import await_on_disk
 
 IDS_A_QUERY = 100  # one IN query costs Cassandra a tenth of as many single ones; it stays on one coordinator
 CONCURRENCY = 8
+WRITES_AT_ONCE = 64
 
 
 Origin = tuple[str, int, int]  # topic, partition, offset
+ORIGIN = ["topic", "partition", "offset"]
 
 
 class Arrival(NamedTuple):
@@ -77,11 +80,18 @@ class Decision:
 def collect_arrivals(results: DataFrame) -> list[Arrival]:
     """The places and ids of a micro-batch, on the driver: at most stream.max_offsets_per_trigger of them."""
     rows = results.selectExpr(*(f"string({name})" if name == "day" else f"`{name}`" for name in Arrival._fields))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of what it raises as well
-        table = rows.toPandas()
-    columns: list[Sequence[Any]] = [table[column].tolist() for column in table.columns]
-    return [Arrival(*row) for row in zip(*columns, strict=True)]
+    return [
+        Arrival(*row)
+        for batch in collect_batches(rows)
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    ]
+
+
+def collect_batches(rows: DataFrame) -> list[pa.RecordBatch]:
+    """The rows, on the driver; times are aware, in UTC."""
+    # What toPandas begins with, without pandas' own texts, times and missing numbers; in Spark 4 it is toArrow.
+    batches: list[pa.RecordBatch] = rows._collect_as_arrow()
+    return batches
 
 
 def decide(arrivals: list[Arrival], stored: dict[str, Stored]) -> Decision:
@@ -134,6 +144,13 @@ class Ledger:
                 for table in ("predictions", "image_parts", "images")
             ),
         ]
+        self._inserts = {
+            table: session.prepare(
+                f"INSERT INTO {table} ({', '.join(TABLES[table])}) "
+                f"VALUES ({', '.join('?' * len(TABLES[table]))}) USING TIMESTAMP ?"
+            )
+            for table in ("images", "image_parts", "predictions", "predictions_by_day")
+        }
         self._from_offsets: dict[tuple[str, int], int] = {}
 
     def find_stored(self, arrivals: list[Arrival]) -> dict[str, Stored]:
@@ -165,6 +182,23 @@ class Ledger:
         self._mark(days, datetime.now(timezone.utc))
         execute_concurrent(self._session, steps[-1], concurrency=64)
 
+    def store(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows of records.RESULT, with the pictures' bytes, into their tables; what they lack stays unset.
+
+        A picture's parts come before the row that names it. Raises what the driver raises; written again is no harm.
+        """
+        self._insert([("image_parts", part) for row in rows for part in _parts(row)])
+        images = [{**row, "bytes": None} if len(row["bytes"] or b"") > INLINE_BYTES else row for row in rows]
+        tables = {"images": images, "predictions": rows, "predictions_by_day": rows}
+        self._insert([(table, row) for table, of_table in tables.items() for row in of_table])
+
+    def _insert(self, rows: list[tuple[str, Mapping[str, Any]]]) -> None:
+        statements = []
+        for table, row in rows:
+            values = [UNSET_VALUE if row[column] is None else row[column] for column in TABLES[table]]
+            statements.append((self._inserts[table], (*values, row["write_time"])))
+        execute_concurrent(self._session, statements, concurrency=WRITES_AT_ONCE)
+
     def await_on_disk(self) -> None:
         """Return when all rows that were acknowledged before are on disk. Raises ServiceError."""
         await_on_disk(self._session)
@@ -188,3 +222,12 @@ class Ledger:
     def _mark(self, days: Iterable[str], now: datetime) -> None:
         for day in sorted(days):
             self._session.execute(self._day, (day, now))
+
+
+def _parts(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The bytes of a picture over 1 MiB, cut into rows of 1 MiB."""
+    content = row["bytes"] or b""
+    if len(content) > INLINE_BYTES:
+        for number, start in enumerate(range(0, len(content), INLINE_BYTES)):
+            piece = content[start : start + INLINE_BYTES]
+            yield {"image_id": row["image_id"], "part": number, "bytes": piece, "write_time": row["write_time"]}

@@ -9,56 +9,37 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from time import perf_counter
 
+from kafka.errors import KafkaError
 from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.util import inheritable_thread_target
 
 from inkstream.errors import ServiceError
-from inkstream.records import (
-    ANSWER_SCHEMA_VERSION,
-    DEFERRED,
-    IMAGES,
-    INLINE_BYTES,
-    NO_MODEL,
-    PREDICTIONS,
-    PREDICTIONS_BY_DAY,
-    REJECTED,
-    RESULT_DDL,
-)
+from inkstream.records import DEFERRED, NO_MODEL, REJECTED, RESULT_DDL
 from inkstream.settings import Settings
+from inkstream.store.session import CASSANDRA_ERRORS
 from inkstream.stream.arrivals import Arrival, Ledger, Origin, collect_arrivals, decide
+from inkstream.stream.few import FEW_ROWS, Publisher, Row, are_few, collect_rows, origin_of
+from inkstream.stream.many import SparkWriter, with_bytes, without
 from inkstream.stream.predict import PredictTask, predict_batches
-from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, kafka_options, uploads_of
+from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, large_pictures, uploads_of
 
 log = logging.getLogger(__name__)
 
 # A task that writes costs the connector 50 to 100 ms before its first row (it asks Scala's reflection for a converter a
-# column): few rows are written by one task a table, many by one a core, however many partitions the topic has.
-FEW_ROWS = 500
+# column): up to this many are written by one task a table, more by one a core, however many partitions the topic has.
+ONE_TASK_ROWS = 500
 
 WORKER_DIED = "Python worker exited unexpectedly"  # Spark's words
-
-# How rows travel to Cassandra, as the connector's options. Rows of one partition are one mutation, and only
-# predictions_by_day has many of them: with the connector's own 1 KiB it took two to three times as long. Rows of
-# partitions of their own share a request where there are many: Cassandra writes one after the other. That would cost a
-# few rows milliseconds of waiting, and spares it half of the work for many (20,000 rows of each of images and
-# predictions: 2.8 -> 1.7 s). Counted in bytes, so that larger pictures go alone.
-EACH_ALONE: Mapping[str, str] = {}
-TOGETHER: Mapping[str, str] = {"batch.grouping.key": "none", "batch.size.bytes": str(16 * 1024)}
-BY_PARTITION: Mapping[str, str] = {"batch.size.bytes": str(64 * 1024)}
-
-_ORIGIN = ["topic", "partition", "offset"]
 
 
 @dataclass
@@ -90,19 +71,38 @@ class BatchReport:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + perf_counter() - started
 
 
-class StuckError(ServiceError):
-    """A write that neither ends nor fails: its thread cannot be stopped, so the process must end, and at once."""
-
-
 class StoppedError(Exception):
     """Ends the query before a micro-batch that it was told not to begin; nothing of that one is done."""
 
 
+@dataclass(frozen=True)
+class _Pass:
+    """What one pass over a micro-batch answered.
+
+    results: computed and held; other messages' too. answered: the messages whose rows are wanted. losers: those of them
+    that are answered and not stored, a newer upload of their id is. large: the results lack the pictures' bytes.
+    """
+
+    results: DataFrame
+    answered: list[Arrival]
+    unwanted: list[Origin]
+    losers: list[Origin]
+    large: bool
+
+
 class Sink:
-    """Stores and answers micro-batches; `store_batch` is what foreachBatch calls."""
+    """Stores and answers micro-batches; `store_batch` is what foreachBatch calls.
+
+    few_rows: up to so many uploads are written by the driver itself, more by Spark.
+    """
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, task: PredictTask, report: Callable[[BatchReport], None]
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        task: PredictTask,
+        report: Callable[[BatchReport], None],
+        few_rows: int = FEW_ROWS,
     ) -> None:
         self.task = task  # another model is another task, taken over between micro-batches
         self.shadow: PredictTask | None = None  # answers beside it: its rows are stored, its answers not published
@@ -110,13 +110,16 @@ class Sink:
         self._settings = settings
         self._ledger = ledger
         self._report = report
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="sink")
+        self._few_rows = few_rows
+        self._publisher = Publisher(settings)
+        self._spark_writer = SparkWriter(settings)
         self.stopping = threading.Event()  # once set, no further micro-batch is begun
         self.failure: Exception | None = None  # what ended a micro-batch; Spark hands on little more than that it did
 
     def close(self) -> None:
-        """Let go of the writing threads."""
-        self._threads.shutdown()
+        """Let go of the connection to Kafka and of the writing threads."""
+        self._publisher.close()
+        self._spark_writer.close()
 
     def store_batch(self, batch: DataFrame, batch_id: int) -> None:
         """Predict once, store every row, then publish every answer. Raises what Spark or Cassandra raises."""
@@ -152,23 +155,57 @@ class Sink:
             gone = [arrival.origin for arrival in arrivals if arrival.image_id in forgotten]
             decision = decide(kept, self._ledger.find_stored(kept))
             self._ledger.remove_superseded(decision.superseded)
-        small = _without(small, gone)
-        deferred = any(arrival.outcome == DEFERRED for arrival in kept)
-        rejected = report.add(kept)
-        rows = small.where(F.col("outcome") != DEFERRED) if deferred else small
-        cores = batch.sparkSession.sparkContext.defaultParallelism
-        many = len(arrivals) > FEW_ROWS
-        rows = rows.coalesce(cores if many else 1)
-        self._write(rows, decision.losers, report, rejected=rejected, many=many)
-        if deferred:
-            large, answered = self._predict(batch, report, held, large=True)
-            rejected = report.add([arrival for arrival in answered if arrival.image_id not in forgotten])
-            self._write(
-                _with_bytes(batch, _without(large, gone)), decision.losers, report, rejected=rejected, large=True
-            )
+        answered = [arrival for arrival in kept if arrival.outcome != DEFERRED]
+        self._write(batch, _Pass(small, answered, gone, decision.losers, large=False), report)
+        if len(answered) < len(kept):
+            large, arrived = self._predict(batch, report, held, large=True)
+            answered = [arrival for arrival in arrived if arrival.image_id not in forgotten]
+            self._write(batch, _Pass(large, answered, gone, decision.losers, large=True), report)
         if self.shadow is not None:
             self._write_shadow(self.shadow, batch, [*gone, *decision.losers], report, held)
         return arrivals
+
+    def _write(self, batch: DataFrame, part: _Pass, report: BatchReport) -> None:
+        """Tables first, then topics: a row is stored, and on disk, before its answer is published."""
+        rejected = report.add(part.answered)
+        few: list[Row] = []
+        with report.timed("tables"):
+            if are_few(part.answered, self._few_rows):
+                few = self._collect(batch, part)
+            losers = set(part.losers)
+            if not (few and self._short_cut(self._ledger.store, [row for row in few if origin_of(row) not in losers])):
+                many = len(part.answered) > ONE_TASK_ROWS and not part.large
+                rows = self._rows(batch, part)
+                self._spark_writer.store(without(rows, part.losers), many=many, large=part.large)
+            self._ledger.await_on_disk()
+        with report.timed("topics"):
+            if not (few and self._short_cut(self._publisher.publish, few)):
+                self._spark_writer.publish(self._rows(batch, part), rejected=rejected > 0)
+
+    def _collect(self, batch: DataFrame, part: _Pass) -> list[Row]:
+        wanted = {arrival.origin for arrival in part.answered}
+        rows = collect_rows(part.results, large_pictures(batch) if part.large else None)
+        return [row for row in rows if origin_of(row) in wanted]
+
+    def _rows(self, batch: DataFrame, part: _Pass) -> DataFrame:
+        rows = without(part.results, part.unwanted)
+        if part.large:
+            return with_bytes(batch, rows)
+        cores = batch.sparkSession.sparkContext.defaultParallelism
+        rows = rows.where(F.col("outcome") != DEFERRED)
+        return rows.coalesce(cores if len(part.answered) > ONE_TASK_ROWS else 1)
+
+    def _short_cut(self, write: Callable[[list[Row]], None], rows: list[Row]) -> bool:
+        """Whether the driver could write the rows; if not, Spark's turn comes, which tries again and waits longer.
+
+        Written twice they are written once: the tables by key and time, the topics at least once as ever.
+        """
+        try:
+            write(rows)
+        except (*CASSANDRA_ERRORS, KafkaError, ServiceError) as error:
+            log.warning("the driver could not write %d rows (%s); Spark does", len(rows), type(error).__name__)
+            return False
+        return True
 
     def _write_shadow(
         self, task: PredictTask, batch: DataFrame, unwanted: list[Origin], report: BatchReport, held: list[DataFrame]
@@ -182,13 +219,8 @@ class Sink:
                 results, arrivals = self._predict(batch, report, held, large=large, task=task)
                 deferred = any(arrival.outcome == DEFERRED for arrival in arrivals)
                 kept = (F.col("outcome") != DEFERRED) & (F.col("model_version") != NO_MODEL)
-                rows = _without(results, unwanted).where(kept).coalesce(1)
                 with report.timed("shadow"):
-                    self._together(
-                        "Cassandra",
-                        partial(self._save, rows, "predictions", PREDICTIONS),
-                        partial(self._save, rows, "predictions_by_day", PREDICTIONS_BY_DAY, BY_PARTITION),
-                    )
+                    self._spark_writer.store_shadow(without(results, unwanted).where(kept).coalesce(1))
         except Exception as error:
             self.shadow = None
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -223,122 +255,3 @@ class Sink:
                     raise
         log.warning("a Python worker died of micro-batch %d; its pictures are read again, apart", report.batch_id)
         return self._predict(batch, report, held, large=large, task=task, apart=True)
-
-    def _write(
-        self,
-        rows: DataFrame,
-        losers: list[Origin],
-        report: BatchReport,
-        *,
-        rejected: int,
-        many: bool = False,
-        large: bool = False,
-    ) -> None:
-        """Tables first, then topics: a row is stored, and on disk, before its answer is published."""
-        storable = _without(rows, losers)
-        travel = TOGETHER if many else EACH_ALONE
-        with report.timed("tables"):
-            if large:  # a picture's parts before the row that names it
-                self._save(_parts(storable), "image_parts", ["image_id", "part", "bytes"])
-            self._together(
-                "Cassandra",
-                partial(self._save, storable.withColumn("bytes", _inline_bytes()), "images", IMAGES, travel),
-                partial(self._save, storable, "predictions", PREDICTIONS, travel),
-                partial(self._save, storable, "predictions_by_day", PREDICTIONS_BY_DAY, BY_PARTITION),
-            )
-            self._ledger.await_on_disk()
-        topics = [partial(self._publish, _answers(rows), self._settings.kafka.predicted)]
-        if rejected:
-            topics.append(partial(self._publish, _rejected_copies(rows), self._settings.kafka.rejected))
-        with report.timed("topics"):
-            self._together("Kafka", *topics)
-
-    def _together(self, end: str, *writes: Callable[[], None]) -> None:
-        """Run the writes to the end side by side; all end before the first error is raised.
-
-        The connector was seen to wait for ever on a node that had been restarted under it: hence the limit.
-        """
-        limit = self._settings.stream.write_limit_s
-        futures = [self._threads.submit(inheritable_thread_target(write)) for write in writes]
-        if wait(futures, timeout=limit).not_done:
-            raise StuckError(
-                f"{end} has not taken a micro-batch's rows within stream.write_limit_s, {limit:g} s; "
-                "nothing is lost, start the stream again when `./submit.sh status` shows it up"
-            )
-        errors = [future.exception() for future in futures]
-        for error in errors:
-            if error is not None:
-                raise error
-
-    def _save(
-        self, rows: DataFrame, table: str, columns: Iterable[str], travel: Mapping[str, str] = EACH_ALONE
-    ) -> None:
-        (
-            rows.select(*columns, "write_time")
-            .write.format("org.apache.spark.sql.cassandra")
-            # A long in microseconds; a timestamp column would be taken in milliseconds, without a word.
-            .options(table=table, keyspace=self._settings.cassandra.keyspace, writetime="write_time")
-            .options(**{f"spark.cassandra.output.{name}": value for name, value in travel.items()})
-            .mode("append")
-            .save()
-        )
-
-    def _publish(self, rows: DataFrame, topic: str) -> None:
-        (
-            rows.write.format("kafka")
-            .options(**kafka_options(self._settings.kafka), topic=topic, includeHeaders="true")
-            .option("kafka.max.request.size", str(self._settings.image.max_copy_bytes))
-            .option("kafka.acks", "all")
-            .save()
-        )
-
-
-def _with_bytes(batch: DataFrame, results: DataFrame) -> DataFrame:
-    """The results of large pictures with their bytes, which never travelled through Python: from Kafka again."""
-    bytes_ = batch.select(*_ORIGIN, F.col("value").alias("bytes"), F.col("headers").alias("headers"))
-    joined = bytes_.join(F.broadcast(results.drop("bytes", "headers")), _ORIGIN, "inner")
-    return joined.withColumn("sha256", F.coalesce("sha256", F.sha2("bytes", 256)))
-
-
-def _without(rows: DataFrame, losers: list[Origin]) -> DataFrame:
-    if not losers:
-        return rows
-    unwanted = rows.sparkSession.createDataFrame(losers, "topic string, partition int, offset bigint")
-    return rows.join(F.broadcast(unwanted), _ORIGIN, "left_anti")
-
-
-def _inline_bytes() -> Column:
-    return F.when(F.length("bytes") <= INLINE_BYTES, F.col("bytes"))
-
-
-def _parts(rows: DataFrame) -> DataFrame:
-    """The bytes of pictures over 1 MiB, cut into parts of 1 MiB."""
-    parts = F.expr(
-        f"transform(sequence(0, (length(bytes) - 1) div {INLINE_BYTES}), "
-        f"i -> named_struct('part', int(i), 'bytes', substring(bytes, int(i * {INLINE_BYTES} + 1), {INLINE_BYTES})))"
-    )
-    exploded = rows.where(F.length("bytes") > INLINE_BYTES).select(
-        "image_id", "write_time", F.explode(parts).alias("p")
-    )
-    return exploded.select("image_id", "p.part", "p.bytes", "write_time")
-
-
-def _header(name: str, value: Column) -> Column:
-    return F.struct(F.lit(name).alias("key"), value.cast("string").cast("binary").alias("value"))
-
-
-def _answers(rows: DataFrame) -> DataFrame:
-    version = F.array(_header("schema-version", F.lit(ANSWER_SCHEMA_VERSION)))
-    return rows.select(F.col("image_id").alias("key"), F.col("answer").alias("value"), version.alias("headers"))
-
-
-def _rejected_copies(rows: DataFrame) -> DataFrame:
-    ours = F.array(
-        _header("reason-code", F.col("reason_code")),
-        _header("reason", F.col("reason")),
-        *(_header(f"origin-{name}", F.col(name)) for name in _ORIGIN),
-    )
-    headers = F.concat(ours, F.coalesce("headers", F.array().cast("array<struct<key:string,value:binary>>")))
-    return rows.where(F.col("outcome") == REJECTED).select(
-        F.col("image_id").alias("key"), F.col("bytes").alias("value"), headers.alias("headers")
-    )

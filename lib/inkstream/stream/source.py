@@ -51,6 +51,11 @@ def uploads_of(batch: DataFrame, settings: Settings, *, large: bool) -> DataFram
     )
 
 
+def large_pictures(batch: DataFrame) -> DataFrame:
+    """The messages of a micro-batch that the large pass reads, as they are."""
+    return batch.where(F.length("value") > SMALL_BYTES)
+
+
 def source_options(kafka: KafkaSettings, stream: StreamSettings) -> dict[str, str]:
     """Options of the Kafka source alone."""
     return {

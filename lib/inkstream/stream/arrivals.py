@@ -211,9 +211,10 @@ class Ledger:
             place = (arrival.topic, arrival.partition)
             until[place] = max(until.get(place, 0), arrival.offset + 1)
             first[place] = min(first.get(place, arrival.offset), arrival.offset)
-        for place, offset in until.items():
-            start = self._from_offsets.setdefault(place, first[place])
-            self._session.execute(self._progress, (*place, start, offset, now))
+        rows = [
+            (*place, self._from_offsets.setdefault(place, first[place]), offset, now) for place, offset in until.items()
+        ]
+        execute_concurrent_with_args(self._session, self._progress, rows, concurrency=CONCURRENCY)
 
     def mark_days(self, arrivals: list[Arrival], now: datetime) -> None:
         """Write down the days that the micro-batch touched."""

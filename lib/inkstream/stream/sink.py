@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
+from typing import cast
 
 from kafka.errors import KafkaError
 from py4j.protocol import Py4JJavaError
@@ -22,6 +23,7 @@ from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType, _parse_datatype_string
 
 from inkstream.errors import ServiceError
 from inkstream.records import DEFERRED, NO_MODEL, REJECTED, RESULT_DDL
@@ -245,7 +247,7 @@ class Sink:
         )
         asked = replace(task or self._answering, defer=not large, apart=apart)
         uploads = uploads_of(batch, self._settings, large=large)
-        results = uploads.mapInArrow(partial(predict_batches, asked), RESULT_DDL)
+        results = uploads.mapInArrow(partial(predict_batches, asked), _result_type(RESULT_DDL))
         with report.timed("shadow" if task else "predict"):
             held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
             try:
@@ -255,3 +257,9 @@ class Sink:
                     raise
         log.warning("a Python worker died of micro-batch %d; its pictures are read again, apart", report.batch_id)
         return self._predict(batch, report, held, large=large, task=task, apart=True)
+
+
+@cache
+def _result_type(ddl: str) -> StructType:
+    """The DDL, which the JVM reads, as a type: read again for every micro-batch it took a tenth of a small one."""
+    return cast(StructType, _parse_datatype_string(ddl))

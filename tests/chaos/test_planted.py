@@ -33,7 +33,7 @@ class RecordsFirst(Sink):
     """Says that a micro-batch is stored before it is, and dies between."""
 
     def _answer_batch(self, batch: DataFrame, report: Any, held: Any) -> Any:
-        _, arrivals = self._predict(batch, report, held, large=False)
+        _, arrivals, _ = self._predict(batch, report, held, large=False)
         self._ledger.record_progress(arrivals, datetime.now(timezone.utc))
         raise Crashed
 

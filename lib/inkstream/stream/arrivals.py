@@ -17,6 +17,12 @@ from inkstream.records import INLINE_BYTES, TABLES, bucket_of, day_of
 from inkstream.store.forgotten import find_forgotten
 from inkstream.store.session import await_on_disk
 
+# Up to so many rows of a partition come whole, each with up to so many bytes of a picture: a second job to bring them
+# would take a small micro-batch 30 ms, and of a large one these few are no burden.
+WHOLE_ROWS = 50
+WHOLE_BYTES = 16 * 1024
+_ROW_NUMBER = (1 << 33) - 1  # of monotonically_increasing_id, which has the partition above it
+
 IDS_A_QUERY = 100  # one IN query costs Cassandra a tenth of as many single ones; it stays on one coordinator
 CONCURRENCY = 8
 WRITES_AT_ONCE = 64
@@ -24,6 +30,7 @@ WRITES_AT_ONCE = 64
 
 Origin = tuple[str, int, int]  # topic, partition, offset
 ORIGIN = ["topic", "partition", "offset"]
+Row = dict[str, Any]  # records.RESULT
 
 
 class Arrival(NamedTuple):
@@ -77,14 +84,24 @@ class Decision:
     superseded: list[tuple[Stored, int]]
 
 
-def collect_arrivals(results: DataFrame) -> list[Arrival]:
-    """The places and ids of a micro-batch, on the driver: at most stream.max_offsets_per_trigger of them."""
-    rows = results.selectExpr(*(f"string({name})" if name == "day" else f"`{name}`" for name in Arrival._fields))
-    return [
-        Arrival(*row)
-        for batch in collect_batches(rows)
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-    ]
+def collect_arrivals(results: DataFrame) -> tuple[list[Arrival], list[Row]]:
+    """The places and ids of a micro-batch, on the driver, at most stream.max_offsets_per_trigger; and its whole rows.
+
+    The whole rows are those of records.RESULT where all could come at once, as few and small ones can; else none.
+    """
+    rows = results.selectExpr(
+        *(f"string({name})" if name == "day" else f"`{name}`" for name in Arrival._fields),
+        f"if((monotonically_increasing_id() & {_ROW_NUMBER}) < {WHOLE_ROWS} "
+        f"AND coalesce(length(bytes), 0) <= {WHOLE_BYTES}, struct(*), NULL) AS whole",
+    )
+    arrivals: list[Arrival] = []
+    whole: list[Row] = []
+    for batch in collect_batches(rows):
+        *columns, wholes = batch.columns
+        arrivals += [Arrival(*row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
+        if not wholes.null_count and len(whole) + len(wholes) == len(arrivals):
+            whole += wholes.to_pylist()
+    return arrivals, whole if len(whole) == len(arrivals) else []
 
 
 def collect_batches(rows: DataFrame) -> list[pa.RecordBatch]:

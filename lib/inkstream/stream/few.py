@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 from kafka import KafkaProducer
 from pyspark.sql import DataFrame
@@ -17,7 +16,7 @@ from pyspark.sql import functions as F
 from inkstream.records import ANSWER_SCHEMA_VERSION, REJECTED
 from inkstream.settings import Settings
 from inkstream.store.kafka_client import build_client
-from inkstream.stream.arrivals import ORIGIN, Arrival, Origin, collect_batches
+from inkstream.stream.arrivals import ORIGIN, Arrival, Origin, Row, collect_batches
 
 FEW_ROWS = 200
 FEW_BYTES = 16 * 1024 * 1024  # they lie in the driver's memory a few times over while they are handed on
@@ -26,35 +25,30 @@ METADATA_MS = 5_000
 REQUEST_MS = 5_000
 DELIVERY_MS = 10_000
 
-Row = dict[str, Any]  # records.RESULT, with the picture's bytes
-
 
 def are_few(arrivals: Sequence[Arrival], most: int = FEW_ROWS) -> bool:
     """Whether the driver should write the rows of these."""
     return len(arrivals) <= most and sum(arrival.size_bytes for arrival in arrivals) <= FEW_BYTES
 
 
-def collect_rows(results: DataFrame, large_pictures: DataFrame | None = None) -> list[Row]:
-    """The results as dicts; times are aware. large_pictures: messages whose bytes the results left in Kafka."""
-    rows = _collect(results)
-    if large_pictures is not None:
-        places = large_pictures.select(*ORIGIN, F.col("value").alias("bytes"), "headers")
-        messages = {origin_of(message): message for message in _collect(places)}
-        for row in rows:
-            message = messages.get(origin_of(row), {})
-            row["bytes"], row["headers"] = message.get("bytes"), message.get("headers")
-            if row["sha256"] is None and row["bytes"] is not None:
-                row["sha256"] = hashlib.sha256(row["bytes"]).hexdigest()
-    return rows
+def collect_rows(results: DataFrame) -> list[Row]:
+    """The results on the driver; times are aware."""
+    return [row for batch in collect_batches(results) for row in batch.to_pylist()]
+
+
+def add_bytes(rows: Sequence[Row], large_pictures: DataFrame) -> None:
+    """Give rows the bytes that were left in Kafka, and the rejected ones their headers."""
+    messages = large_pictures.select(*ORIGIN, F.col("value").alias("bytes"), "headers")
+    by_origin = {origin_of(message): message for message in collect_rows(messages)}
+    for row in rows:
+        message = by_origin[origin_of(row)]
+        row["bytes"], row["headers"] = message["bytes"], message["headers"]
+        row["sha256"] = row["sha256"] or hashlib.sha256(row["bytes"]).hexdigest()
 
 
 def origin_of(row: Row) -> Origin:
     """The row's message."""
     return row["topic"], row["partition"], row["offset"]
-
-
-def _collect(rows: DataFrame) -> list[Row]:
-    return [row for batch in collect_batches(rows) for row in batch.to_pylist()]
 
 
 class Publisher:

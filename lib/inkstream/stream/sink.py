@@ -29,8 +29,8 @@ from inkstream.errors import ServiceError
 from inkstream.records import DEFERRED, NO_MODEL, REJECTED, RESULT_DDL
 from inkstream.settings import Settings
 from inkstream.store.session import CASSANDRA_ERRORS
-from inkstream.stream.arrivals import Arrival, Ledger, Origin, collect_arrivals, decide
-from inkstream.stream.few import FEW_ROWS, Publisher, Row, are_few, collect_rows, origin_of
+from inkstream.stream.arrivals import Arrival, Ledger, Origin, Row, collect_arrivals, decide
+from inkstream.stream.few import FEW_ROWS, Publisher, add_bytes, are_few, collect_rows, origin_of
 from inkstream.stream.many import SparkWriter, with_bytes, without
 from inkstream.stream.predict import PredictTask, predict_batches
 from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, large_pictures, uploads_of
@@ -81,11 +81,13 @@ class StoppedError(Exception):
 class _Pass:
     """What one pass over a micro-batch answered.
 
-    results: computed and held; other messages' too. answered: the messages whose rows are wanted. losers: those of them
-    that are answered and not stored, a newer upload of their id is. large: the results lack the pictures' bytes.
+    results: computed and held; other messages' too. rows: the same on the driver, or none. answered: the messages whose
+    rows are wanted, unwanted: others. losers: those that are answered and not stored, a newer upload of their id is.
+    large: the results lack the pictures' bytes.
     """
 
     results: DataFrame
+    rows: list[Row]
     answered: list[Arrival]
     unwanted: list[Origin]
     losers: list[Origin]
@@ -148,7 +150,7 @@ class Sink:
                 results.unpersist()
 
     def _answer_batch(self, batch: DataFrame, report: BatchReport, held: list[DataFrame]) -> list[Arrival]:
-        small, arrivals = self._predict(batch, report, held, large=False)
+        small, arrivals, rows = self._predict(batch, report, held, large=False)
         if not arrivals:
             return []
         with report.timed("find"):
@@ -158,11 +160,11 @@ class Sink:
             decision = decide(kept, self._ledger.find_stored(kept))
             self._ledger.remove_superseded(decision.superseded)
         answered = [arrival for arrival in kept if arrival.outcome != DEFERRED]
-        self._write(batch, _Pass(small, answered, gone, decision.losers, large=False), report)
+        self._write(batch, _Pass(small, rows, answered, gone, decision.losers, large=False), report)
         if len(answered) < len(kept):
-            large, arrived = self._predict(batch, report, held, large=True)
+            large, arrived, rows = self._predict(batch, report, held, large=True)
             answered = [arrival for arrival in arrived if arrival.image_id not in forgotten]
-            self._write(batch, _Pass(large, answered, gone, decision.losers, large=True), report)
+            self._write(batch, _Pass(large, rows, answered, gone, decision.losers, large=True), report)
         if self.shadow is not None:
             self._write_shadow(self.shadow, batch, [*gone, *decision.losers], report, held)
         return arrivals
@@ -185,9 +187,12 @@ class Sink:
                 self._spark_writer.publish(self._rows(batch, part), rejected=rejected > 0)
 
     def _collect(self, batch: DataFrame, part: _Pass) -> list[Row]:
+        """The rows of what was answered, with the pictures' bytes."""
         wanted = {arrival.origin for arrival in part.answered}
-        rows = collect_rows(part.results, large_pictures(batch) if part.large else None)
-        return [row for row in rows if origin_of(row) in wanted]
+        rows = [row for row in part.rows or collect_rows(part.results) if origin_of(row) in wanted]
+        if part.large:
+            add_bytes(rows, large_pictures(batch))
+        return rows
 
     def _rows(self, batch: DataFrame, part: _Pass) -> DataFrame:
         rows = without(part.results, part.unwanted)
@@ -218,7 +223,7 @@ class Sink:
             for large in (False, True):
                 if large and not deferred:
                     break
-                results, arrivals = self._predict(batch, report, held, large=large, task=task)
+                results, arrivals, _ = self._predict(batch, report, held, large=large, task=task)
                 deferred = any(arrival.outcome == DEFERRED for arrival in arrivals)
                 kept = (F.col("outcome") != DEFERRED) & (F.col("model_version") != NO_MODEL)
                 with report.timed("shadow"):
@@ -237,8 +242,8 @@ class Sink:
         large: bool,
         task: PredictTask | None = None,
         apart: bool = False,
-    ) -> tuple[DataFrame, list[Arrival]]:
-        """The micro-batch's results, computed and held, and what they are of.
+    ) -> tuple[DataFrame, list[Arrival], list[Row]]:
+        """The micro-batch's results, computed and held, what they are of, and themselves where they are few.
 
         Where a picture kills the worker that reads it, all are read once more, each in a limited process.
         """
@@ -251,7 +256,7 @@ class Sink:
         with report.timed("shadow" if task else "predict"):
             held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
             try:
-                return results, collect_arrivals(results)
+                return results, *collect_arrivals(results)
             except (Py4JJavaError, PySparkException) as error:
                 if apart or WORKER_DIED not in str(error):
                     raise

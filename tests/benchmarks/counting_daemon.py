@@ -27,10 +27,8 @@ def counted(load: Callable[[bytes], Loaded], path: str) -> Callable[[bytes], Loa
 
 
 if __name__ == "__main__":
-    daemon.drop_zips()
+    daemon.drop_archives()
     daemon.warm_up()
     names = vars(predict)
     names["bundle_from_bytes"] = counted(names["bundle_from_bytes"], os.environ["BENCH_LOADS"])
-    from pyspark import daemon as sparks
-
-    sparks.manager()
+    daemon.serve()

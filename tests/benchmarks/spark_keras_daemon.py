@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 
-from inkstream.stream.daemon import drop_zips, warm_up
+from inkstream.stream.daemon import drop_archives, serve, warm_up
 
 if __name__ == "__main__":
-    drop_zips()
+    drop_archives()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras  # noqa: F401
     import tensorflow  # noqa: F401
 
     warm_up()
-    from pyspark import daemon
-
-    daemon.manager()
+    serve()

@@ -78,7 +78,7 @@ def test_the_driver_writes_what_spark_writes(pipeline: Pipeline, monkeypatch: py
     ("broken", "error"),
     [
         ((Ledger, "store"), NoHostAvailable("all nodes are away", {})),
-        ((Publisher, "_connect"), KafkaTimeoutError("no broker")),
+        ((Publisher, "connect"), KafkaTimeoutError("no broker")),
     ],
     ids=["Cassandra", "Kafka"],
 )

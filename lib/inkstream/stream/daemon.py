@@ -89,11 +89,16 @@ def without_waits(main: Callable[[BinaryIO, BinaryIO], None]) -> Callable[[Binar
     return run
 
 
-if __name__ == "__main__":
-    drop_archives()
-    warm_up()
+def serve() -> None:
+    """Fork workers for Spark until it ends this process."""
     from pyspark import daemon
 
     if hasattr(socket, "TCP_QUICKACK"):  # Linux has it; what others do about small pieces is their own
         daemon.worker_main = without_waits(daemon.worker_main)
     daemon.manager()
+
+
+if __name__ == "__main__":
+    drop_archives()
+    warm_up()
+    serve()

@@ -7,6 +7,7 @@ and messages (stream/many.py has Spark's way; a test compares the two).
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 
 from kafka import KafkaProducer
@@ -18,7 +19,7 @@ from inkstream.settings import Settings
 from inkstream.store.kafka_client import build_client
 from inkstream.stream.arrivals import ORIGIN, Arrival, Origin, Row, collect_batches
 
-FEW_ROWS = 200
+FEW_ROWS = 1_000
 FEW_BYTES = 16 * 1024 * 1024  # they lie in the driver's memory a few times over while they are handed on
 
 METADATA_MS = 5_000
@@ -57,12 +58,31 @@ class Publisher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: KafkaProducer | None = None
+        self._lock = threading.Lock()
+
+    def connect(self) -> KafkaProducer:
+        """The producer, connected. Raises ServiceError."""
+        with self._lock:
+            if self._producer is None:
+                self._producer = build_client(
+                    KafkaProducer,
+                    self._settings.kafka,
+                    acks="all",
+                    enable_idempotence=True,
+                    max_request_size=self._settings.image.max_copy_bytes,
+                    request_timeout_ms=REQUEST_MS,
+                    delivery_timeout_ms=DELIVERY_MS,
+                    max_block_ms=METADATA_MS,
+                    allow_auto_create_topics=False,
+                    metrics_enabled=False,
+                )
+            return self._producer
 
     def publish(self, rows: Sequence[Row]) -> None:
         """Return when Kafka has every message. Raises KafkaError or ServiceError, sooner than Spark's sink would."""
         kafka = self._settings.kafka
         try:
-            producer = self._producer = self._producer or self._connect()
+            producer = self.connect()
             version = [("schema-version", ANSWER_SCHEMA_VERSION.encode())]
             sent = [producer.send(kafka.predicted, row["answer"], row["image_id"].encode(), version) for row in rows]
             for row in rows:
@@ -81,20 +101,6 @@ class Publisher:
         if self._producer is not None:
             self._producer.close(timeout=1)
             self._producer = None
-
-    def _connect(self) -> KafkaProducer:
-        return build_client(
-            KafkaProducer,
-            self._settings.kafka,
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=self._settings.image.max_copy_bytes,
-            request_timeout_ms=REQUEST_MS,
-            delivery_timeout_ms=DELIVERY_MS,
-            max_block_ms=METADATA_MS,
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-        )
 
 
 def _copy_headers(row: Row) -> list[tuple[str, bytes | None]]:

@@ -25,9 +25,8 @@ from inkstream.stream.source import kafka_options
 
 # How rows travel to Cassandra, as the connector's options. Rows of one partition are one mutation, and only
 # predictions_by_day has many of them: with the connector's own 1 KiB it took two to three times as long. Rows of
-# partitions of their own share a request where there are many: Cassandra writes one after the other. That would cost a
-# few rows milliseconds of waiting, and spares it half of the work for many (20,000 rows of each of images and
-# predictions: 2.8 -> 1.7 s). Counted in bytes, so that larger pictures go alone.
+# partitions of their own share a request: Cassandra writes one after the other, and that spares it half of the work
+# (20,000 rows of each of images and predictions: 2.8 -> 1.7 s). Counted in bytes, so that larger pictures go alone.
 EACH_ALONE: Mapping[str, str] = {}
 TOGETHER: Mapping[str, str] = {"batch.grouping.key": "none", "batch.size.bytes": str(16 * 1024)}
 BY_PARTITION: Mapping[str, str] = {"batch.size.bytes": str(64 * 1024)}
@@ -48,9 +47,9 @@ class SparkWriter:
         """Let go of the writing threads."""
         self._threads.shutdown()
 
-    def store(self, rows: DataFrame, *, many: bool = False, large: bool = False) -> None:
+    def store(self, rows: DataFrame, *, large: bool) -> None:
         """Write each row into its tables. Raises what Spark, or Cassandra by it, raises."""
-        travel = TOGETHER if many else EACH_ALONE
+        travel = EACH_ALONE if large else TOGETHER
         if large:  # a picture's parts before the row that names it
             self._save(_parts(rows), "image_parts", ["image_id", "part", "bytes"])
         self._together(

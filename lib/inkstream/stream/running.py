@@ -17,6 +17,7 @@ from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from inkstream.image.samples import FOLDER
 from inkstream.model.bundle import Bundle, bundle_to_bytes, load_bundle, shipped_bundle
 from inkstream.settings import Settings
 from inkstream.stream.outages import Outages
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 # Spark ends a Python worker that has been idle for 60 s; the next upload would wait 1.7 s for a new one.
 KEEP_WARM_S = 20.0
 LAST_TOUCH_S = 10.0
+QUIET_S = 3.0  # uploads that wait for the stream are answered first
+REHEARSALS = 20
+REHEARSED = FOLDER / "clean_08_7.png"
 WATCH_S = 0.5
 FINISH_S = 25.0  # how long a stop waits for the running micro-batch; Hadoop's shutdown hooks have 30 s
 BEFORE_SPARK = 100  # Spark's own shutdown hook has 40: ours comes first
@@ -48,10 +52,16 @@ def broadcast_task(spark: SparkSession, settings: Settings, bundle: Bundle | Non
 
 @contextmanager
 def keep_warm(spark: SparkSession, sink: Sink) -> Iterator[None]:
-    """While inside, have one worker per core with the model loaded: at once, and again whenever Spark would end it."""
+    """While inside, have one worker per core with the model loaded: at once, and again whenever Spark would end it.
+
+    As long as nobody has uploaded anything, rehearse: the first answers then come in half a second instead of two.
+    """
     done = threading.Event()
 
     def touch() -> None:
+        warm_up(spark, sink.task)
+        if not done.wait(QUIET_S):
+            rehearse(spark, sink, done)
         while True:
             warm_up(spark, sink.task)
             if done.wait(KEEP_WARM_S):
@@ -64,6 +74,18 @@ def keep_warm(spark: SparkSession, sink: Sink) -> Iterator[None]:
     finally:
         done.set()
         thread.join(LAST_TOUCH_S)  # Spark would tell of the worker that it ends in the middle of it
+
+
+def rehearse(spark: SparkSession, sink: Sink, done: threading.Event) -> None:
+    """Have the sink answer a picture REHEARSALS times, or until `done` or the first micro-batch begins."""
+    picture = REHEARSED.read_bytes()
+    try:
+        for _ in range(REHEARSALS):
+            if sink.begun.is_set() or done.is_set():
+                return
+            sink.rehearse(spark, picture)
+    except Exception:  # the first micro-batch tells what is wrong; this is a convenience
+        log.debug("no rehearsal", exc_info=True)
 
 
 def warm_up(spark: SparkSession, task: PredictTask) -> None:

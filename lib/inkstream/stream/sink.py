@@ -21,7 +21,7 @@ from kafka.errors import KafkaError
 from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, _parse_datatype_string
 
@@ -33,13 +33,9 @@ from inkstream.stream.arrivals import Arrival, Ledger, Origin, Row, collect_arri
 from inkstream.stream.few import FEW_ROWS, Publisher, add_bytes, are_few, collect_rows, origin_of
 from inkstream.stream.many import SparkWriter, with_bytes, without
 from inkstream.stream.predict import PredictTask, predict_batches
-from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, large_pictures, uploads_of
+from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, UPLOADS_DDL, large_pictures, uploads_of
 
 log = logging.getLogger(__name__)
-
-# A task that writes costs the connector 50 to 100 ms before its first row (it asks Scala's reflection for a converter a
-# column): up to this many are written by one task a table, more by one a core, however many partitions the topic has.
-ONE_TASK_ROWS = 500
 
 WORKER_DIED = "Python worker exited unexpectedly"  # Spark's words
 
@@ -115,8 +111,10 @@ class Sink:
         self._ledger = ledger
         self._report = report
         self._few_rows = few_rows
+        self._whole_rows = -(-few_rows // settings.kafka.partitions)
         self._publisher = Publisher(settings)
         self._spark_writer = SparkWriter(settings)
+        self.begun = threading.Event()  # set with the first micro-batch that brings something
         self.stopping = threading.Event()  # once set, no further micro-batch is begun
         self.failure: Exception | None = None  # what ended a micro-batch; Spark hands on little more than that it did
 
@@ -127,6 +125,7 @@ class Sink:
 
     def store_batch(self, batch: DataFrame, batch_id: int) -> None:
         """Predict once, store every row, then publish every answer. Raises what Spark or Cassandra raises."""
+        self.begun.set()
         if self.stopping.is_set():
             raise StoppedError
         self._answering = self.task
@@ -142,9 +141,25 @@ class Sink:
                     self._ledger.await_on_disk()  # before Spark's commit says that the micro-batch is done
             if arrivals:
                 self._report(report)
+            else:  # Spark's first, where the stream starts at the topic's end
+                self.begun.clear()
         except Exception as error:
             self.failure = error
             raise
+        finally:
+            for results in held:
+                results.unpersist()
+
+    def rehearse(self, spark: SparkSession, picture: bytes) -> None:
+        """Answer a picture that nobody sent, and keep nothing of it: what runs for the first time runs slowly.
+
+        Raises what Spark raises, and ServiceError where Kafka is away.
+        """
+        held: list[DataFrame] = []
+        try:
+            batch = spark.createDataFrame([(b"", picture, [], "", 0, 0, datetime.now())], UPLOADS_DDL)
+            self._predict(batch, BatchReport(-1), held, large=False)
+            self._publisher.connect()
         finally:
             for results in held:
                 results.unpersist()
@@ -171,6 +186,8 @@ class Sink:
 
     def _write(self, batch: DataFrame, part: _Pass, report: BatchReport) -> None:
         """Tables first, then topics: a row is stored, and on disk, before its answer is published."""
+        if not part.answered:  # the small pass over large pictures alone
+            return
         rejected = report.add(part.answered)
         few: list[Row] = []
         with report.timed("tables"):
@@ -178,9 +195,7 @@ class Sink:
                 few = self._collect(batch, part)
             losers = set(part.losers)
             if not (few and self._short_cut(self._ledger.store, [row for row in few if origin_of(row) not in losers])):
-                many = len(part.answered) > ONE_TASK_ROWS and not part.large
-                rows = self._rows(batch, part)
-                self._spark_writer.store(without(rows, part.losers), many=many, large=part.large)
+                self._spark_writer.store(without(self._rows(batch, part), part.losers), large=part.large)
             self._ledger.await_on_disk()
         with report.timed("topics"):
             if not (few and self._short_cut(self._publisher.publish, few)):
@@ -198,9 +213,9 @@ class Sink:
         rows = without(part.results, part.unwanted)
         if part.large:
             return with_bytes(batch, rows)
-        cores = batch.sparkSession.sparkContext.defaultParallelism
-        rows = rows.where(F.col("outcome") != DEFERRED)
-        return rows.coalesce(cores if len(part.answered) > ONE_TASK_ROWS else 1)
+        # A task that writes costs the connector 50 to 100 ms before its first row (it asks Scala's reflection for a
+        # converter a column): one a core, however many partitions the topic has.
+        return rows.where(F.col("outcome") != DEFERRED).coalesce(batch.sparkSession.sparkContext.defaultParallelism)
 
     def _short_cut(self, write: Callable[[list[Row]], None], rows: list[Row]) -> bool:
         """Whether the driver could write the rows; if not, Spark's turn comes, which tries again and waits longer.
@@ -256,7 +271,7 @@ class Sink:
         with report.timed("shadow" if task else "predict"):
             held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
             try:
-                return results, *collect_arrivals(results)
+                return results, *collect_arrivals(results, self._whole_rows)
             except (Py4JJavaError, PySparkException) as error:
                 if apart or WORKER_DIED not in str(error):
                     raise

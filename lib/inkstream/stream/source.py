@@ -17,6 +17,12 @@ SMALL_BYTES = 64 * 1024
 SMALL_ROWS = 1024
 LARGE_ROWS = 2
 
+# The columns of Spark's Kafka source that are used.
+UPLOADS_DDL = (
+    "key binary, value binary, headers array<struct<key: string, value: binary>>, "
+    "topic string, partition int, offset bigint, timestamp timestamp"
+)
+
 _SIZE = "coalesce(length(value), 0)"
 
 

@@ -41,8 +41,8 @@ class RecordsFirst(Sink):
 class AnswersFirst(Sink):
     """Publishes before it stores, and dies between."""
 
-    def _write(self, batch: DataFrame, part: Any, report: Any) -> None:
-        self._publisher.publish(self._collect(batch, part))
+    def _write(self, part: Any, report: Any) -> None:
+        self._publisher.publish(part.collect())
         raise Crashed
 
 

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 
 from inkstream.image.samples import FOLDER
 from inkstream.settings import Settings
-from inkstream.store.kafka_client import build_client
+from inkstream.store.kafka_client import build_producer
 
 WITHOUT_KEY = 0.05
 AGAIN = 0.1  # an id that was uploaded before
@@ -59,11 +59,8 @@ class Load:
         self._thread.join()
 
     def _run(self) -> None:
-        producer = build_client(
-            KafkaProducer,
+        producer = build_producer(
             self._settings.kafka,
-            acks="all",
-            enable_idempotence=True,
             max_request_size=self._settings.image.max_message_bytes,
             delivery_timeout_ms=OUTAGE_MS,
             max_block_ms=OUTAGE_MS,

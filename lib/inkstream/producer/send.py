@@ -19,7 +19,7 @@ from inkstream.errors import ServiceError
 from inkstream.producer.pictures import Failure, Items, Picture, content_type_of, too_large
 from inkstream.records import rfc3339
 from inkstream.settings import ImageSettings, KafkaSettings
-from inkstream.store.kafka_client import build_client
+from inkstream.store.kafka_client import build_producer
 from inkstream.store.topics import max_message_bytes
 
 log = logging.getLogger(__name__)
@@ -237,19 +237,14 @@ class Flight:
 @contextmanager
 def open_producer(kafka: KafkaSettings, image: ImageSettings) -> Iterator[KafkaProducer]:
     """Yield a producer whose messages all replicas acknowledge, to a topic that exists. Raises ServiceError."""
-    producer = build_client(
-        KafkaProducer,
+    producer = build_producer(
         kafka,
-        acks="all",
-        enable_idempotence=True,
         max_request_size=image.max_message_bytes,
         batch_size=BATCH_BYTES,
         linger_ms=LINGER_MS,
         request_timeout_ms=REQUEST_MS,
         delivery_timeout_ms=DELIVERY_MS,
         max_block_ms=METADATA_MS,
-        allow_auto_create_topics=False,
-        metrics_enabled=False,
     )
     try:
         _check_topic(producer, kafka)

@@ -26,7 +26,6 @@ CONCURRENCY = 8
 # 200 uploads 47-60 instead of 87.
 REQUEST_BYTES = 16 * 1024
 ROW_BYTES = 1_500  # about as many as a row has without its picture
-WRITES_AT_ONCE = 8
 
 
 Origin = tuple[str, int, int]  # topic, partition, offset
@@ -228,7 +227,7 @@ class Ledger:
             size += bytes_
         if size:
             requests.append((together, ()))
-        execute_concurrent(self._session, requests, concurrency=WRITES_AT_ONCE)
+        execute_concurrent(self._session, requests, concurrency=CONCURRENCY)
 
     def await_on_disk(self) -> None:
         """Return when all rows that were acknowledged before are on disk. Raises ServiceError."""

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from inkstream.records import ANSWER_SCHEMA_VERSION, REJECTED
 from inkstream.settings import Settings
-from inkstream.store.kafka_client import build_client
+from inkstream.store.kafka_client import build_producer
 from inkstream.stream.arrivals import ORIGIN, Arrival, Origin, Row, collect_batches
 
 FEW_ROWS = 1_000
@@ -64,17 +64,12 @@ class Publisher:
         """The producer, connected. Raises ServiceError."""
         with self._lock:
             if self._producer is None:
-                self._producer = build_client(
-                    KafkaProducer,
+                self._producer = build_producer(
                     self._settings.kafka,
-                    acks="all",
-                    enable_idempotence=True,
                     max_request_size=self._settings.image.max_copy_bytes,
                     request_timeout_ms=REQUEST_MS,
                     delivery_timeout_ms=DELIVERY_MS,
                     max_block_ms=METADATA_MS,
-                    allow_auto_create_topics=False,
-                    metrics_enabled=False,
                 )
             return self._producer
 

@@ -52,20 +52,18 @@ class SparkWriter:
         travel = EACH_ALONE if large else TOGETHER
         if large:  # a picture's parts before the row that names it
             self._save(_parts(rows), "image_parts", ["image_id", "part", "bytes"])
-        self._together(
-            "Cassandra",
-            partial(self._save, rows.withColumn("bytes", _inline_bytes()), "images", IMAGES, travel),
-            partial(self._save, rows, "predictions", PREDICTIONS, travel),
-            partial(self._save, rows, "predictions_by_day", PREDICTIONS_BY_DAY, BY_PARTITION),
-        )
+        images = partial(self._save, rows.withColumn("bytes", _inline_bytes()), "images", IMAGES, travel)
+        self._together("Cassandra", images, *self._predictions(rows, travel))
 
     def store_shadow(self, rows: DataFrame) -> None:
         """Write what a version says that answers beside the current one, which has written the pictures."""
-        self._together(
-            "Cassandra",
-            partial(self._save, rows, "predictions", PREDICTIONS),
+        self._together("Cassandra", *self._predictions(rows, EACH_ALONE))
+
+    def _predictions(self, rows: DataFrame, travel: Mapping[str, str]) -> list[Callable[[], None]]:
+        return [
+            partial(self._save, rows, "predictions", PREDICTIONS, travel),
             partial(self._save, rows, "predictions_by_day", PREDICTIONS_BY_DAY, BY_PARTITION),
-        )
+        ]
 
     def publish(self, rows: DataFrame, *, rejected: bool) -> None:
         """Send each row's answer and, where some are rejected, a copy of each of those. Raises what Spark raises."""

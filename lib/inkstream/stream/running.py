@@ -62,10 +62,8 @@ def keep_warm(spark: SparkSession, sink: Sink) -> Iterator[None]:
         warm_up(spark, sink.task)
         if not done.wait(QUIET_S):
             rehearse(spark, sink, done)
-        while True:
+        while not done.wait(KEEP_WARM_S):
             warm_up(spark, sink.task)
-            if done.wait(KEEP_WARM_S):
-                return
 
     thread = threading.Thread(target=touch, name="keep-warm", daemon=True)
     thread.start()

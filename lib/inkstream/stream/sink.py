@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from time import perf_counter
 from typing import cast
 
@@ -52,10 +52,9 @@ class BatchReport:
 
     def add(self, arrivals: list[Arrival]) -> int:
         """Count what was answered; returns how many of it was rejected."""
-        answered = [arrival for arrival in arrivals if arrival.outcome != DEFERRED]
-        rejected = [arrival for arrival in answered if arrival.outcome == REJECTED]
-        self.rows += len(answered)
-        self.outcomes.update(arrival.outcome for arrival in answered)
+        rejected = [arrival for arrival in arrivals if arrival.outcome == REJECTED]
+        self.rows += len(arrivals)
+        self.outcomes.update(arrival.outcome for arrival in arrivals)
         self.reasons.update(arrival.reason_code or "" for arrival in rejected)
         return len(rejected)
 
@@ -77,17 +76,37 @@ class StoppedError(Exception):
 class _Pass:
     """What one pass over a micro-batch answered.
 
-    results: computed and held; other messages' too. rows: the same on the driver, or none. answered: the messages whose
-    rows are wanted, unwanted: others. losers: those that are answered and not stored, a newer upload of their id is.
-    large: the results lack the pictures' bytes.
+    batch: the messages, with the pictures' bytes. results: computed and held; other messages' too. rows: the same on
+    the driver, or none. answered: the messages whose rows are wanted, unwanted: others. losers: those that are answered
+    and not stored, a newer upload of their id is. large: the results lack the pictures' bytes.
     """
 
+    batch: DataFrame
     results: DataFrame
     rows: list[Row]
     answered: list[Arrival]
     unwanted: list[Origin]
     losers: list[Origin]
     large: bool
+
+    @cached_property
+    def frame(self) -> DataFrame:
+        """The rows of what was answered, with the pictures' bytes, for Spark to write."""
+        rows = without(self.results, self.unwanted)
+        if self.large:
+            return with_bytes(self.batch, rows)
+        # A task that writes costs the connector 50 to 100 ms before its first row (it asks Scala's reflection for a
+        # converter a column): one a core, however many partitions the topic has.
+        cores = self.batch.sparkSession.sparkContext.defaultParallelism
+        return rows.where(F.col("outcome") != DEFERRED).coalesce(cores)
+
+    def collect(self) -> list[Row]:
+        """The same on the driver, for it to write."""
+        wanted = {arrival.origin for arrival in self.answered}
+        rows = [row for row in self.rows or collect_rows(self.results) if origin_of(row) in wanted]
+        if self.large:
+            add_bytes(rows, large_pictures(self.batch))
+        return rows
 
 
 class Sink:
@@ -130,39 +149,35 @@ class Sink:
             raise StoppedError
         self._answering = self.task
         report = BatchReport(batch_id)
-        held: list[DataFrame] = []
-        try:
-            with report.timed("batch"):
-                arrivals = self._answer_batch(batch, report, held)
-                now = datetime.now(timezone.utc)
-                self._ledger.record_progress(arrivals, now)
-                self._ledger.mark_days(arrivals, now)
-                if arrivals:
-                    self._ledger.await_on_disk()  # before Spark's commit says that the micro-batch is done
+        with _holding() as held:
+            try:
+                self._answer_and_record(batch, report, held)
+            except Exception as error:
+                self.failure = error
+                raise
+
+    def _answer_and_record(self, batch: DataFrame, report: BatchReport, held: list[DataFrame]) -> None:
+        with report.timed("batch"):
+            arrivals = self._answer_batch(batch, report, held)
+            now = datetime.now(timezone.utc)
+            self._ledger.record_progress(arrivals, now)
+            self._ledger.mark_days(arrivals, now)
             if arrivals:
-                self._report(report)
-            else:  # Spark's first, where the stream starts at the topic's end
-                self.begun.clear()
-        except Exception as error:
-            self.failure = error
-            raise
-        finally:
-            for results in held:
-                results.unpersist()
+                self._ledger.await_on_disk()  # before Spark's commit says that the micro-batch is done
+        if arrivals:
+            self._report(report)
+        else:  # Spark's first, where the stream starts at the topic's end
+            self.begun.clear()
 
     def rehearse(self, spark: SparkSession, picture: bytes) -> None:
         """Answer a picture that nobody sent, and keep nothing of it: what runs for the first time runs slowly.
 
         Raises what Spark raises, and ServiceError where Kafka is away.
         """
-        held: list[DataFrame] = []
-        try:
-            batch = spark.createDataFrame([(b"", picture, [], "", 0, 0, datetime.now())], UPLOADS_DDL)
+        batch = spark.createDataFrame([(b"", picture, [], "", 0, 0, datetime.now())], UPLOADS_DDL)
+        with _holding() as held:
             self._predict(batch, BatchReport(-1), held, large=False)
-            self._publisher.connect()
-        finally:
-            for results in held:
-                results.unpersist()
+        self._publisher.connect()
 
     def _answer_batch(self, batch: DataFrame, report: BatchReport, held: list[DataFrame]) -> list[Arrival]:
         small, arrivals, rows = self._predict(batch, report, held, large=False)
@@ -175,47 +190,29 @@ class Sink:
             decision = decide(kept, self._ledger.find_stored(kept))
             self._ledger.remove_superseded(decision.superseded)
         answered = [arrival for arrival in kept if arrival.outcome != DEFERRED]
-        self._write(batch, _Pass(small, rows, answered, gone, decision.losers, large=False), report)
+        self._write(_Pass(batch, small, rows, answered, gone, decision.losers, large=False), report)
         if len(answered) < len(kept):
             large, arrived, rows = self._predict(batch, report, held, large=True)
             answered = [arrival for arrival in arrived if arrival.image_id not in forgotten]
-            self._write(batch, _Pass(large, rows, answered, gone, decision.losers, large=True), report)
+            self._write(_Pass(batch, large, rows, answered, gone, decision.losers, large=True), report)
         if self.shadow is not None:
             self._write_shadow(self.shadow, batch, [*gone, *decision.losers], report, held)
         return arrivals
 
-    def _write(self, batch: DataFrame, part: _Pass, report: BatchReport) -> None:
+    def _write(self, part: _Pass, report: BatchReport) -> None:
         """Tables first, then topics: a row is stored, and on disk, before its answer is published."""
         if not part.answered:  # the small pass over large pictures alone
             return
         rejected = report.add(part.answered)
-        few: list[Row] = []
         with report.timed("tables"):
-            if are_few(part.answered, self._few_rows):
-                few = self._collect(batch, part)
+            few = part.collect() if are_few(part.answered, self._few_rows) else []
             losers = set(part.losers)
             if not (few and self._short_cut(self._ledger.store, [row for row in few if origin_of(row) not in losers])):
-                self._spark_writer.store(without(self._rows(batch, part), part.losers), large=part.large)
+                self._spark_writer.store(without(part.frame, part.losers), large=part.large)
             self._ledger.await_on_disk()
         with report.timed("topics"):
             if not (few and self._short_cut(self._publisher.publish, few)):
-                self._spark_writer.publish(self._rows(batch, part), rejected=rejected > 0)
-
-    def _collect(self, batch: DataFrame, part: _Pass) -> list[Row]:
-        """The rows of what was answered, with the pictures' bytes."""
-        wanted = {arrival.origin for arrival in part.answered}
-        rows = [row for row in part.rows or collect_rows(part.results) if origin_of(row) in wanted]
-        if part.large:
-            add_bytes(rows, large_pictures(batch))
-        return rows
-
-    def _rows(self, batch: DataFrame, part: _Pass) -> DataFrame:
-        rows = without(part.results, part.unwanted)
-        if part.large:
-            return with_bytes(batch, rows)
-        # A task that writes costs the connector 50 to 100 ms before its first row (it asks Scala's reflection for a
-        # converter a column): one a core, however many partitions the topic has.
-        return rows.where(F.col("outcome") != DEFERRED).coalesce(batch.sparkSession.sparkContext.defaultParallelism)
+                self._spark_writer.publish(part.frame, rejected=rejected > 0)
 
     def _short_cut(self, write: Callable[[list[Row]], None], rows: list[Row]) -> bool:
         """Whether the driver could write the rows; if not, Spark's turn comes, which tries again and waits longer.
@@ -267,11 +264,11 @@ class Sink:
         )
         asked = replace(task or self._answering, defer=not large, apart=apart)
         uploads = uploads_of(batch, self._settings, large=large)
-        results = uploads.mapInArrow(partial(predict_batches, asked), _result_type(RESULT_DDL))
+        results = uploads.mapInArrow(partial(predict_batches, asked), _result_type())
         with report.timed("shadow" if task else "predict"):
             held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
             try:
-                return results, *collect_arrivals(results, self._whole_rows)
+                return results, *collect_arrivals(results, 0 if task else self._whole_rows)
             except (Py4JJavaError, PySparkException) as error:
                 if apart or WORKER_DIED not in str(error):
                     raise
@@ -279,7 +276,18 @@ class Sink:
         return self._predict(batch, report, held, large=large, task=task, apart=True)
 
 
+@contextmanager
+def _holding() -> Iterator[list[DataFrame]]:
+    """A list of results that Spark holds; it lets go of them on leaving."""
+    held: list[DataFrame] = []
+    try:
+        yield held
+    finally:
+        for results in held:
+            results.unpersist()
+
+
 @cache
-def _result_type(ddl: str) -> StructType:
-    """The DDL, which the JVM reads, as a type: read again for every micro-batch it took a tenth of a small one."""
-    return cast(StructType, _parse_datatype_string(ddl))
+def _result_type() -> StructType:
+    """RESULT_DDL, which the JVM reads, as a type: read for every micro-batch it took a tenth of a small one."""
+    return cast(StructType, _parse_datatype_string(RESULT_DDL))

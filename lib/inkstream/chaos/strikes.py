@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
-from kafka import KafkaProducer
 
 from inkstream.chaos.clock import SteppedClock
 from inkstream.chaos.disk import SmallDisk
@@ -21,7 +20,7 @@ from inkstream.local.gateway import Gateway
 from inkstream.local.process import EmbeddedService
 from inkstream.local.services import RunningServices
 from inkstream.settings import ImageSettings
-from inkstream.store.kafka_client import build_client
+from inkstream.store.kafka_client import build_producer
 
 PAUSE_S = (2.0, 6.0)
 STEP_S = (30.0, 300.0)
@@ -151,9 +150,7 @@ def poison(arena: Arena) -> None:
     """A picture that takes the worker which reads it beyond every limit of time; waits until the stream has done it."""
     settings = arena.victim.settings
     id_ = f"poison-{len(arena.poisoned) + 1}"
-    producer = build_client(
-        KafkaProducer, settings.kafka, acks="all", max_request_size=settings.image.max_message_bytes
-    )
+    producer = build_producer(settings.kafka, max_request_size=settings.image.max_message_bytes)
     try:
         sent = producer.send(settings.kafka.uploaded, slow_jpeg(), id_.encode()).get(timeout=60)
     finally:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import Timer
 
 import pytest
-from kafka import KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer
 from pyspark.sql import SparkSession
 from tests.stream.conftest import await_keyspace
 
@@ -19,12 +22,12 @@ from inkstream.errors import SettingError
 from inkstream.local.doctor import FINE
 from inkstream.local.service_checks import check_cassandra, check_kafka
 from inkstream.local.services import RunningServices, known_services, running_services, up
-from inkstream.settings import Settings, load_settings, read_endpoints
+from inkstream.settings import KafkaSettings, Settings, load_settings, read_endpoints
 from inkstream.spark import cassandra_conf
 from inkstream.store.kafka_client import build_client
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
-from inkstream.store.topics import create_topics, topic_configs
+from inkstream.store.topics import create_topics, open_admin, topic_configs
 from inkstream.stream.verify import verify
 
 pytestmark = pytest.mark.services
@@ -32,6 +35,7 @@ pytestmark = pytest.mark.services
 RATE = 8.0
 ENOUGH = 25  # answers that are waited for: some of each partition, whichever broker led it
 GIVE_UP_S = 240.0
+HANGING_S = 18.0  # longer than a request is waited for
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +126,36 @@ def test_data_of_three_is_not_opened_by_another_number(plain: Settings, asked: s
     )
     with pytest.raises(SettingError, match=sentence), running_services(plain, plain.local.path, **{asked: number}):
         pass  # pragma: no cover
+
+
+def test_topics_wait_for_brokers_that_hang(cluster: RunningServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {name: f"later.{name}" for name in ("uploaded", "predicted", "rejected", "corrected")}
+    settings = cluster.settings
+    later = settings.model_copy(update={"kafka": settings.kafka.model_copy(update=names)})
+    hanging = [broker.pid for broker in cluster.brokers[1:]]  # two of three: none becomes a topic without them
+
+    @contextmanager
+    def open_and_hang(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
+        with open_admin(kafka) as admin:
+            for pid in hanging:
+                os.kill(pid, signal.SIGSTOP)
+            yield admin
+
+    def go_on() -> None:
+        for pid in hanging:
+            os.kill(pid, signal.SIGCONT)
+
+    monkeypatch.setattr("inkstream.store.topics.open_admin", open_and_hang)
+    timer = Timer(HANGING_S, go_on)
+    timer.start()
+    try:
+        assert set(create_topics(later)) <= set(names.values())  # one that was made unheard is not named
+    finally:
+        timer.cancel()
+        go_on()
+    monkeypatch.undo()
+    assert create_topics(later) == []
+    await_that(lambda: faults(later) == [])
 
 
 def faults(settings: Settings) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
@@ -16,6 +17,7 @@ from inkstream.store.kafka_client import build_client
 log = logging.getLogger(__name__)
 
 HOUR_MS = 3_600_000
+BUSY_S = 60.0  # three brokers that start on two cores let requests time out for half a minute
 
 
 def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
@@ -47,15 +49,31 @@ def create_topics(settings: Settings) -> list[str]:
         for name, config in configs.items():
             topic = NewTopic(name, kafka.partitions, kafka.replication_factor, topic_configs=config)
             try:
-                admin.create_topics([topic])
-                created.append(name)
-            except TopicAlreadyExistsError:
-                admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
+                if _is_new(admin, topic):
+                    created.append(name)
+                else:
+                    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
             except KafkaError as error:
                 raise ServiceError(f"Kafka refused to create topic {name!r}: {error}") from error
     if created:
         log.info("topics created: %s", ", ".join(created))
     return created
+
+
+def _is_new(admin: KafkaAdminClient, topic: NewTopic) -> bool:
+    """Create it where it is missing. A broker that is busy, or whose controller is being chosen, is asked again."""
+    give_up = monotonic() + BUSY_S
+    while True:
+        try:
+            admin.create_topics([topic])
+            return True
+        except TopicAlreadyExistsError:
+            return False
+        except KafkaError as error:
+            if not error.retriable or monotonic() > give_up:
+                raise
+            log.warning("Kafka does not answer yet (%s); asking again for topic %s", type(error).__name__, topic.name)
+            sleep(1)
 
 
 def max_message_bytes(kafka: KafkaSettings, topic: str) -> int | None:

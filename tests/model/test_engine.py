@@ -103,7 +103,9 @@ def test_keras_gives_the_same_answers(engine: Engine, pixels: Array) -> None:
     answers = open_keras_engine(engine.bundle).predict(pixels[:70])
     expected = engine.predict(pixels[:70])
     assert np.array_equal(answers.argmax(axis=1), expected.argmax(axis=1))
-    assert np.abs(answers - expected).max() < 1e-4
+    apart = np.abs(answers - expected)
+    assert apart.max() < 0.1  # its weights are not rounded to 8 bits
+    assert apart.mean() < 1e-3
 
 
 def test_the_shipped_samples_are_read() -> None:

@@ -12,19 +12,20 @@ from tests.conftest import needs_tensorflow
 from tests.model.drawings import drawings, golden
 
 from inkstream.errors import BundleError, SettingError
-from inkstream.image.normalise import is_prepared, normalise
+from inkstream.image.normalise import PREPROCESS, is_prepared, normalise
 from inkstream.model.augment import augment
 from inkstream.model.batches import open_batches
-from inkstream.model.bundle import check_golden, load_bundle, shipped_bundle
+from inkstream.model.bundle import Facts, check_golden, load_bundle, shipped_bundle
 from inkstream.model.drawn import WAYS, draw
 from inkstream.model.engine import open_engine
 from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData, joined, split_held
 from inkstream.model.fitting import Plan, Step
 from inkstream.model.imitations import prepared_imitations
+from inkstream.model.keras_models import logits_of
 from inkstream.model.learning_curve import LEARNING_CURVE
 from inkstream.model.recipes import recipe_named
 from inkstream.model.strangers import prepared_strangers
-from inkstream.model.training import recorded_recipe, run_folder, train_bundle
+from inkstream.model.training import _converted, recorded_recipe, run_folder, train_bundle
 from inkstream.settings import home
 
 Array = np.ndarray[Any, Any]
@@ -108,6 +109,8 @@ def test_an_unknown_recipe_is_named() -> None:
 @needs_tensorflow
 @pytest.mark.filterwarnings("ignore")
 def test_a_small_training_ends_with_a_bundle_that_knows_its_digits(tmp_path: Path) -> None:
+    import keras
+
     learnt, held, test = drawings(1000, 1), drawings(150, 2), drawings(100, 3)
     steps: list[Step] = []
     bundle = train_bundle(
@@ -119,6 +122,8 @@ def test_a_small_training_ends_with_a_bundle_that_knows_its_digits(tmp_path: Pat
     )
     assert bundle.metrics["test"]["accuracy"] >= 0.9
     assert bundle.recipe["imitations"] == 40
+    assert bundle.metrics["quantised_apart"] < 1e-2
+    assert len(bundle.tflite) < 2 * keras.saving.load_model(bundle.keras).count_params()  # a byte each
     assert check_golden(bundle, open_engine(bundle)) == 48
     assert steps[-1].epoch == 3
     assert steps[-1].end is not None
@@ -126,6 +131,35 @@ def test_a_small_training_ends_with_a_bundle_that_knows_its_digits(tmp_path: Pat
     assert (run_folder(tmp_path / "bundle") / LEARNING_CURVE).read_bytes().startswith(b"\x89PNG")
     with pytest.raises(BundleError, match="immutable"):
         train_bundle(TrainingData(learnt, held, test), ["0", "1", "2"], Plan(), tmp_path / "bundle", steps.append)
+
+
+@needs_tensorflow
+@pytest.mark.filterwarnings("ignore")
+def test_weights_that_eight_bits_are_too_few_for_are_refused(tmp_path: Path) -> None:
+    from keras import Input, Model, layers
+
+    inputs = Input((28, 28))
+    network = Model(inputs, layers.Dense(3)(layers.Rescaling(1 / 255)(layers.Flatten()(inputs))))
+    kernel = np.zeros((784, 3), np.float32)
+    kernel[0] = 3000.0  # so all that a class sees, and the others do not, is rounded away
+    kernel[400, 1] = 8.0
+    network.layers[-1].set_weights([kernel, np.zeros(3, np.float32)])
+    pixels = np.zeros((64, 28, 28), np.uint8)
+    pixels[:, 14, 8] = 255
+    draft = Facts(
+        labels=("0", "1", "2"),
+        preprocess=PREPROCESS,
+        input_shape=(28, 28),
+        temperature=1.0,
+        threshold=0.5,
+        metrics={},
+        recipe={},
+        created="2026-01-01T00:00:00+00:00",
+    )
+    logits = logits_of(network, pixels)
+    assert _converted(network, draft, pixels, logits, quantised=False)[1].keys() == {"litert_keras_apart"}
+    with pytest.raises(BundleError, match="8-bit weights LiteRT's answers differ"):
+        _converted(network, draft, pixels, logits, quantised=True)
 
 
 def test_the_job_names_a_folder_without_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,9 @@ KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"
 GOLDEN_FILE = "golden/golden.npz"
 FORMAT = 1
-GOLDEN_TOLERANCE = 1e-4  # what the same bundle may differ by between kinds of machine
+# What the same bundle may differ by between kinds of machine. Rounded otherwise by one part in 10,000,000 (1,000,000),
+# as another order of sums does, the answers of an 8-bit network move by up to 0.0004 (0.005).
+GOLDEN_TOLERANCE = 1e-2
 _MAGIC = b"inkstream-bundle/1\n"
 
 
@@ -176,7 +178,7 @@ def check_golden(bundle: Bundle, engine: Engine) -> int:
     """Hold the engine's answers to the bundle's golden set; returns how many pictures were compared.
 
     Raises:
-        BundleError: there is no golden set, or an answer differs in its label or by more than 1e-4.
+        BundleError: there is no golden set, or an answer differs in its label or by more than 0.01.
     """
     if bundle.golden is None or not len(bundle.golden.pixels):
         raise BundleError(f"bundle {bundle.version[:12]} has no golden set ({GOLDEN_FILE}); it cannot be checked")

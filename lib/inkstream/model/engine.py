@@ -55,6 +55,10 @@ class LiteRtEngine:
 
     def predict(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """As Engine.predict."""
+        return calibrated(self.logits(pixels), self.bundle.temperature)
+
+    def logits(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """uint8 (N, *input_shape) in; float32 (N, classes), what the network itself answers, out."""
         _check_pixels(pixels, self.bundle)
         logits = np.empty((len(pixels), len(self.bundle.labels)), np.float32)
         whole = len(pixels) - len(pixels) % CHUNK_ROWS
@@ -66,7 +70,7 @@ class LiteRtEngine:
             else:
                 for row in range(whole, len(pixels)):
                     self._single.run(pixels[row : row + 1], logits[row : row + 1])
-        return calibrated(logits, self.bundle.temperature)
+        return logits
 
 
 class _Interpreter:

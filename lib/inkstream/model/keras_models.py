@@ -78,9 +78,16 @@ def keras_bytes(model: Any) -> bytes:
         return (Path(folder) / "model.keras").read_bytes()
 
 
-def litert_bytes(model: Any) -> bytes:
-    """The bundle's model.tflite: float32, any number of rows."""
+def litert_bytes(model: Any, *, quantised: bool = False) -> bytes:
+    """The bundle's model.tflite: float32 in and out, any number of rows.
+
+    quantised: the weights are 8-bit, one scale a channel, and so are the sums, whose other scale is found anew for each
+    picture (LiteRT's dynamic range quantisation).
+    """
     import tensorflow as tf
 
-    converted: bytes = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if quantised:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converted: bytes = converter.convert()
     return converted

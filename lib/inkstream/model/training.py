@@ -1,4 +1,4 @@
-"""Pictures with labels in, a calibrated bundle out: train, calibrate, convert to LiteRT, hold both engines together."""
+"""Pictures with labels in, a calibrated bundle out: train, convert to LiteRT, hold both engines together, calibrate."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from inkstream.image.normalise import PREPROCESS
 from inkstream.model.bundle import Bundle, Facts, Golden, write_bundle
 from inkstream.model.calibration import choose_threshold, expected_calibration_error, fit_temperature, log_loss
 from inkstream.model.checkpoints import RunFolder, best_of
-from inkstream.model.engine import calibrated, open_engine
+from inkstream.model.engine import LiteRtEngine, calibrated
 from inkstream.model.examples import NO_DIGIT, TrainingData
 from inkstream.model.fitting import Plan, Step, fit
 from inkstream.model.keras_models import keras_bytes, litert_bytes, logits_of
 from inkstream.model.learning_curve import LEARNING_CURVE, draw_learning_curve
+from inkstream.model.recipes import recipe_named
 from inkstream.model.teaching import Teacher
 
 Array = np.ndarray[Any, Any]
 GOLDEN_PICTURES = 48
 ENGINES_APART = 1e-4  # what LiteRT's probabilities may differ from Keras's
+QUANTISED_APART = 1e-2  # and those of 8-bit weights, on average over pictures and classes; a good network's: 0.0001
 
 
 def run_folder(out: Path) -> Path:
@@ -69,16 +71,13 @@ def train_bundle(
             "the training diverged: its network answers what is no number; "
             f"try a learning rate under {plan.learning_rate:g}"
         )
-    temperature = fit_temperature(logits, data.held.labels)
-    probabilities = calibrated(logits, temperature)
     facts = Facts(
         labels=tuple(labels),
         preprocess=PREPROCESS,
         input_shape=data.train.pixels.shape[1:],
-        temperature=temperature,
-        threshold=choose_threshold(probabilities, data.held.labels),
+        temperature=1.0,
+        threshold=0.5,
         metrics={
-            "uncalibrated_held_log_loss": round(log_loss(calibrated(logits, 1.0), data.held.labels), 5),
             "epochs": len(run.history),
             "best_epoch": best.epoch,
             "training_s": round(sum(end.seconds for end in run.history), 1),
@@ -86,22 +85,54 @@ def train_bundle(
         recipe=recorded,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-    return _checked_bundle(data, facts, probabilities, (litert_bytes(model), keras_bytes(model)), out)
+    tflite, apart = _converted(model, facts, data.held.pixels, logits, quantised=recipe_named(plan.recipe).quantised)
+    return _calibrated_bundle(data, facts, tflite, keras_bytes(model), apart, out)
 
 
-def _checked_bundle(data: TrainingData, facts: Facts, held: Array, models: tuple[bytes, bytes], out: Path) -> Bundle:
-    """held: float32 (N, classes), Keras's calibrated answers to the held-back pictures. models: LiteRT's, Keras's."""
-    tflite, keras_file = models
-    with tempfile.TemporaryDirectory() as folder:
-        engine = open_engine(write_bundle(Path(folder) / "draft", facts, tflite=tflite))
-    apart = float(np.abs(engine.predict(data.held.pixels) - held).max())
+def _converted(
+    model: Any, draft: Facts, pixels: Array, logits: Array, *, quantised: bool
+) -> tuple[bytes, dict[str, float]]:
+    """The LiteRT file whose answers to the pictures were held to Keras's logits, and how far they lie apart."""
+    tflite = litert_bytes(model)
+    expected = calibrated(logits, 1.0)
+    apart = float(np.abs(_draft_engine(draft, tflite).predict(pixels) - expected).max())
     if not apart <= ENGINES_APART:
         raise BundleError(f"LiteRT's answers differ from Keras's by {apart:.2g} (allowed: {ENGINES_APART:g})")
+    found = {"litert_keras_apart": apart}
+    if quantised:
+        tflite = litert_bytes(model, quantised=True)
+        moved = float(np.abs(_draft_engine(draft, tflite).predict(pixels) - expected).mean())
+        if not moved <= QUANTISED_APART:
+            raise BundleError(
+                f"with 8-bit weights LiteRT's answers differ from Keras's by {moved:.2g} on average "
+                f"(allowed: {QUANTISED_APART:g})"
+            )
+        found["quantised_apart"] = moved
+    return tflite, found
+
+
+def _draft_engine(facts: Facts, tflite: bytes) -> LiteRtEngine:
+    with tempfile.TemporaryDirectory() as folder:
+        return LiteRtEngine(write_bundle(Path(folder) / "draft", facts, tflite=tflite))
+
+
+def _calibrated_bundle(
+    data: TrainingData, draft: Facts, tflite: bytes, keras_file: bytes, apart: dict[str, float], out: Path
+) -> Bundle:
+    """Calibrated by what LiteRT answers to the held-back pictures, since that is what will be served."""
+    held = data.held.labels
+    logits = _draft_engine(draft, tflite).logits(data.held.pixels)
+    temperature = fit_temperature(logits, held)
+    probabilities = calibrated(logits, temperature)
+    threshold = choose_threshold(probabilities, held)
+    facts = draft.model_copy(update={"temperature": temperature, "threshold": threshold})
+    engine = _draft_engine(facts, tflite)
     metrics: dict[str, Any] = {
         **facts.metrics,
-        "held": quality(held, data.held.labels, facts.threshold),
-        "test": quality(engine.predict(data.test.pixels), data.test.labels, facts.threshold),
-        "litert_keras_apart": apart,
+        "uncalibrated_held_log_loss": round(log_loss(calibrated(logits, 1.0), held), 5),
+        "held": quality(probabilities, held, threshold),
+        "test": quality(engine.predict(data.test.pixels), data.test.labels, threshold),
+        **apart,
     }
     golden_pixels = _golden_pixels(data)
     return write_bundle(

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     console = Console(highlight=False)
     try:
         candidates = read_candidates(arguments.candidates)
-        data, labels = open_training_data(arguments.data, arguments.seed)
+        data, labels = open_training_data(arguments.data)
         wanted = any(candidate.learns_made for candidate in candidates)
         made = (arguments.imitations, arguments.strangers) if wanted else (0, 0)
         data = with_made_pictures(data, *made, arguments.seed, console)

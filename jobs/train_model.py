@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     console = Console()
     try:
         taught_by = load_bundle(arguments.teacher) if arguments.teacher else None
-        data, labels = open_training_data(arguments.data, arguments.seed)
+        data, labels = open_training_data(arguments.data)
         made = _made(arguments)
         data = with_made_pictures(data, *made, arguments.seed, console)
         augmented = False if arguments.no_augment else None

@@ -92,6 +92,6 @@ def test_a_folder_of_another_training_is_refused_and_fresh_begins_anew(tmp_path:
     assert other.open(fresh=True) == []
 
 
-def test_the_best_epoch_has_the_highest_accuracy_then_the_least_loss() -> None:
-    rows = [(1, 0.9, 0.3), (2, 0.95, 0.3), (3, 0.95, 0.2), (4, 0.95, 0.25)]
-    assert best_of([EpochEnd(epoch, 0, 0, loss, accuracy, 0) for epoch, accuracy, loss in rows]).epoch == 3
+def test_the_best_epoch_has_the_least_loss_then_the_highest_accuracy() -> None:
+    rows = [(1, 0.9, float("nan")), (2, 0.99, 0.3), (3, 0.95, 0.2), (4, 0.96, 0.2), (5, 0.95, 0.2)]
+    assert best_of([EpochEnd(epoch, 0, 0, loss, accuracy, 0) for epoch, accuracy, loss in rows]).epoch == 4

@@ -93,12 +93,20 @@ def test_of_what_is_no_digit_a_network_learns_that_it_does_not_know() -> None:
     assert (recorded["imitations"], recorded["strangers"]) == (30, 30)
 
 
-def test_held_back_pictures_are_not_learnt_from() -> None:
-    everything = Labelled(np.arange(200 * 784, dtype=np.uint32).reshape(200, 28, 28), np.arange(200))
-    learnt, held = split_held(everything, 1)
+def test_the_last_pictures_of_each_label_are_held_back_and_not_learnt_from() -> None:
+    labels = np.repeat([1, 0, 1, 2], [30, 50, 100, 20])
+    everything = Labelled(np.arange(200 * 784, dtype=np.uint32).reshape(200, 28, 28), labels)
+    learnt, held = split_held(everything)
     assert (len(learnt), len(held)) == (180, 20)
-    assert sorted([*learnt.labels, *held.labels]) == list(range(200))
-    assert np.array_equal(split_held(everything, 1)[1].labels, held.labels)
+    places = {label: list(held.pixels[held.labels == label][:, 0, 0] // 784) for label in (0, 1, 2)}
+    assert places == {0: list(range(75, 80)), 1: list(range(167, 180)), 2: [198, 199]}
+    assert len(np.unique(np.concatenate([learnt.pixels, held.pixels])[:, 0, 0])) == 200
+    assert np.array_equal(labels[learnt.pixels[:, 0, 0] // 784], learnt.labels)
+
+
+def test_of_many_pictures_five_thousand_are_held_back() -> None:
+    everything = Labelled(np.zeros((80_000, 1, 1), np.uint8), np.arange(80_000) % 10)
+    assert [len(part) for part in split_held(everything)] == [75_000, 5_000]
 
 
 def test_an_unknown_recipe_is_named() -> None:

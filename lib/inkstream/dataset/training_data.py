@@ -17,10 +17,10 @@ from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData, joined, s
 from inkstream.model.imitations import prepared_imitations
 from inkstream.model.strangers import prepared_strangers
 
-IMITATIONS, STRANGERS = 30_000, 12_000  # made pictures, where a training does not say how many
+IMITATIONS, STRANGERS = 30_000, 15_000  # made pictures, where a training does not say how many
 
 
-def open_training_data(path: str, seed: int) -> tuple[TrainingData, list[str]]:
+def open_training_data(path: str) -> tuple[TrainingData, list[str]]:
     """What lies at `path`, and its labels in their order.
 
     Raises:
@@ -28,7 +28,7 @@ def open_training_data(path: str, seed: int) -> tuple[TrainingData, list[str]]:
     """
     if is_prepared_data(path):
         return read_training_data(path)
-    train, held = split_held(_labelled(Path(path), "train"), seed)
+    train, held = split_held(_labelled(Path(path), "train"))
     return TrainingData(train, held, _labelled(Path(path), "test")), [str(digit) for digit in range(10)]
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ FORMAT = 1
 class EpochEnd:
     """What an epoch ended with: loss and accuracy of the training pictures, log-loss and accuracy of those held back.
 
+    held_loss: calibrated, by the temperature that makes it least.
+
     epoch counts from 1. seconds: the epoch took.
     """
 
@@ -38,8 +41,11 @@ class EpochEnd:
 
 
 def best_of(history: list[EpochEnd]) -> EpochEnd:
-    """The epoch with the highest held-back accuracy; of several the one with the least log-loss there."""
-    return max(history, key=lambda end: (end.held_accuracy, -end.held_loss))
+    """The epoch with the least held-back log-loss; of several the one with the highest accuracy there.
+
+    Accuracy alone goes up and down by a handful of pictures from one epoch to the next, and would choose by chance.
+    """
+    return min(history, key=lambda end: (not isfinite(end.held_loss), end.held_loss, -end.held_accuracy))
 
 
 class RunFolder:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from inkstream.model.batches import open_batches
-from inkstream.model.calibration import log_loss
+from inkstream.model.calibration import fit_temperature, log_loss
 from inkstream.model.checkpoints import EpochEnd, RunFolder, best_of
+from inkstream.model.engine import calibrated
 from inkstream.model.examples import Labelled, TrainingData
-from inkstream.model.keras_models import averaged, import_keras, probabilities_of, save_plain
+from inkstream.model.keras_models import averaged, import_keras, logits_of, save_plain
 from inkstream.model.optimisers import Pace
 from inkstream.model.recipes import Recipe, recipe_named
 from inkstream.model.teaching import Teacher
@@ -164,6 +165,7 @@ def _watcher(
 
 
 def _measured(model: Any, held: Labelled) -> tuple[float, float]:
-    probabilities = probabilities_of(model, held.pixels)
-    right = float(np.mean(probabilities.argmax(axis=1) == held.labels))
-    return round(log_loss(probabilities, held.labels), 6), round(right, 6)
+    logits = logits_of(model, held.pixels)
+    right = float(np.mean(logits.argmax(axis=1) == held.labels))
+    calibrated_loss = log_loss(calibrated(logits, fit_temperature(logits, held.labels)), held.labels)
+    return round(calibrated_loss, 6), round(right, 6)

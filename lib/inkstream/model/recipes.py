@@ -47,37 +47,60 @@ def recipe_named(name: str) -> Recipe:
 
 
 def build_cnn(input_shape: tuple[int, ...], classes: int) -> Any:
-    """The default: strides at once to 7x7; 50,000 weights, 1.4 million multiplications."""
-    return _strided("cnn", input_shape, classes, widths=(12, 32, 64), residuals=2)
+    """The default: two convolutions at 28x28, one at 14x14, three from there; 55,000 weights, 4 million products.
+
+    Widths are multiples of 16: with 8 channels the same two layers run at half the speed in LiteRT.
+    """
+    inputs, x = _rescaled(input_shape)
+    x = _halved(_residual(_conv(x, 16)))
+    x = _halved(_conv(x, 32))
+    x = _conv(_residual(_residual(x)), 64, 2)
+    return _classified("cnn", inputs, x, classes)
 
 
 def build_wide(input_shape: tuple[int, ...], classes: int) -> Any:
-    """A teacher for `cnn`: the same with five times the weights and seven times the multiplications."""
-    return _strided("wide", input_shape, classes, widths=(32, 64, 128), residuals=4)
+    """A teacher for `cnn`: two convolutions at each size down to 7x7; 140,000 weights, 7 million products."""
+    inputs, x = _rescaled(input_shape)
+    x = _halved(_residual(_conv(x, 12)))
+    x = _halved(_residual(_conv(x, 32)))
+    x = _conv(_residual(_conv(x, 64)), 96, 2)
+    return _classified("wide", inputs, x, classes)
 
 
-def _strided(
-    name: str, input_shape: tuple[int, ...], classes: int, *, widths: tuple[int, int, int], residuals: int
-) -> Any:
-    """A convolution to 14x14, one to 7x7, residual ones there, one to 4x4, and a dense layer.
+def _rescaled(input_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """The input, and its picture with a channel: 0..1."""
+    from keras import Input, layers
 
-    Whole convolutions: separable ones run no faster here and take twice as long to train.
-    """
-    from keras import Input, Model, layers
-
-    def conv(x: Any, filters: int, strides: int = 1) -> Any:
-        x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
-        return layers.ReLU()(layers.BatchNormalization(momentum=BATCH_MEMORY)(x))
-
-    first, middle, last = widths
     inputs = Input(input_shape)
     x = inputs if len(input_shape) == 3 else layers.Reshape((*input_shape, 1))(inputs)
-    x = layers.Rescaling(1 / 255)(x)
-    x = conv(conv(x, first, 2), middle, 2)
-    for _ in range(residuals):
-        x = layers.Add()([x, conv(x, middle)])
-    x = layers.Dropout(0.2)(layers.Flatten()(conv(x, last, 2)))
-    return Model(inputs, layers.Dense(classes)(x), name=name)
+    return inputs, layers.Rescaling(1 / 255)(x)
+
+
+def _conv(x: Any, filters: int, strides: int = 1) -> Any:
+    """Whole convolutions: separable ones run no faster here and take twice as long to train."""
+    from keras import layers
+
+    x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=BATCH_MEMORY)(x))
+
+
+def _residual(x: Any) -> Any:
+    from keras import layers
+
+    return layers.Add()([x, _conv(x, x.shape[-1])])
+
+
+def _halved(x: Any) -> Any:
+    """The largest of each 2x2. While it learns a tenth of the channels is left out: it knows no hand by heart."""
+    from keras import layers
+
+    return layers.SpatialDropout2D(0.1)(layers.MaxPooling2D(2)(x))
+
+
+def _classified(name: str, inputs: Any, x: Any, classes: int) -> Any:
+    from keras import Model, layers
+
+    return Model(inputs, layers.Dense(classes)(layers.Dropout(0.3)(layers.Flatten()(x))), name=name)
 
 
 def build_mlp(input_shape: tuple[int, ...], classes: int) -> Any:
@@ -106,7 +129,7 @@ _ALL = (
         build_cnn,
         batch=256,
         learning_rate=4e-3,
-        epochs=36,
+        epochs=12,
         weight_decay=1e-4,
         label_smoothing=0.02,
         quantised=True,
@@ -116,7 +139,7 @@ _ALL = (
         build_wide,
         batch=256,
         learning_rate=4e-3,
-        epochs=28,
+        epochs=12,
         weight_decay=1e-4,
         label_smoothing=0.02,
         quantised=True,

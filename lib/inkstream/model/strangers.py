@@ -20,7 +20,7 @@ from inkstream.model.imitations import upload
 
 Array = np.ndarray[Any, Any]
 SLENDER = 8  # pixels of 28: what is narrower may be somebody's 1
-SIGNS = "ACEFHKMNPRUVWXaefhkmnprtvwx&@#%*+=$"  # no O, l, S, Z, b, q, g, y: people's digits look like those
+SIGNS = "ACDEFGHKMNPQRUVWXadefhkmnprtvwx&@#%*+=$"  # no O, l, S, Z, b, q, g, y: people's digits look like those
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, cv2.FONT_HERSHEY_COMPLEX)
 
 
@@ -123,4 +123,4 @@ def _run_together(rng: np.random.Generator) -> Array:
     return upload(cv2.resize(square, (CANVAS, CANVAS), interpolation=cv2.INTER_AREA), rng)
 
 
-_KINDS = (_letter, _scribble, _word, _letter, _texture, _page, _run_together, _scribble)
+_KINDS = (_letter, _scribble, _word, _letter, _texture, _page, _run_together, _scribble, _page, _texture)

@@ -83,6 +83,15 @@ def test_an_archive_is_made_once_and_anew_for_other_jars(few: Settings) -> None:
     assert archives(few) != first
 
 
+def test_what_a_fetch_has_under_way_is_no_part_of_an_archive(few: Settings) -> None:
+    ensure_archives(few, "kafka")
+    options = archive_options(few, "kafka")
+    scratch = jars_folder(few, "kafka") / ".fetch-by-another-command"
+    scratch.symlink_to("gone-before-anyone-looks")
+    assert options
+    assert archive_options(few, "kafka") == options
+
+
 def test_a_java_that_makes_none_is_asked_once(
     few: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,23 @@ def test_a_fetch_carries_on_with_what_is_missing(small: tuple[Settings, Jar], mo
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     ensure_jars(settings, "cassandra")
     assert (folder / jar.filename).stat().st_ino == inode
+
+
+def test_of_two_that_need_a_jar_one_fetches_it(small: tuple[Settings, Jar], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, jar = small
+    fetched: list[Jar] = []
+    both_look = threading.Barrier(2)
+
+    def slowly(wanted: Jar, folder: Path) -> None:
+        fetched.append(wanted)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_look.wait(timeout=1)  # the second comes here only where nothing holds it up
+        (folder / wanted.filename).touch()
+
+    monkeypatch.setattr(jars, "fetch_jar", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: ensure_jars(settings, "cassandra"), range(2)))
+    assert fetched == [jar]
 
 
 def test_without_a_network_the_jar_is_named(small: tuple[Settings, Jar], monkeypatch: pytest.MonkeyPatch) -> None:

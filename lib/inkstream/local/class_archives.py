@@ -104,6 +104,8 @@ def _archive(settings: Settings, group: str) -> Path:
         folder = os.path.realpath(entry.removesuffix("*"))
         digest.update(folder.encode())
         for jar in os.scandir(folder):  # in the order in which the JVM will see them
+            if not jar.name.endswith(".jar"):  # nor does `*` stand for it: what a fetch has under way comes and goes
+                continue
             state = jar.stat()
             digest.update(f"{jar.name} {state.st_size} {state.st_mtime_ns}\n".encode())
     return settings.local.path / "jars" / "archives" / f"{group}-{digest.hexdigest()[:16]}.jsa"

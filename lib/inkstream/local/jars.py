@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from inkstream.errors import SetupError
+from inkstream.local.locks import one_by_one
 from inkstream.settings import Settings, home
 
 log = logging.getLogger(__name__)
@@ -89,29 +90,35 @@ def damaged_jars(settings: Settings, group: str) -> list[Jar]:
 def ensure_jars(settings: Settings, *groups: str) -> None:
     """Fetch what is missing of the groups' jars; instant when nothing is.
 
+    Where another command fetches meanwhile, this one waits: two that fetch the same jar would replace it under a JVM
+    that has just begun with it, and an archive of its classes would no longer fit.
+
     Raises:
         SetupError: a jar cannot be fetched, its checksum is wrong, or the folder cannot be written.
     """
-    wanted = [(group, jar) for group in groups for jar in missing_jars(settings, group)]
-    if not wanted:
+    if not any(missing_jars(settings, group) for group in groups):
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    try:
-        for group in groups:
-            jars_folder(settings, group).mkdir(parents=True, exist_ok=True)
-            _remove_unlocked(settings, group)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(
-                f"Fetching jars for {', '.join(dict.fromkeys(g for g, _ in wanted))}", total=len(wanted)
-            )
-            _fetch_all(settings, wanted, lambda: progress.advance(task))
-    except OSError as error:
-        raise SetupError(
-            f"The jars cannot be stored in {settings.local.path / 'jars'} ({error.strerror or error}); "
-            "make the folder writable, or set local.folder in conf/inkstream.toml"
-        ) from error
+    with one_by_one(settings.local.path / "jars", "fetch.lock"):
+        wanted = [(group, jar) for group in groups for jar in missing_jars(settings, group)]
+        if not wanted:  # the other command has fetched them
+            return
+        try:
+            for group in groups:
+                jars_folder(settings, group).mkdir(parents=True, exist_ok=True)
+                _remove_unlocked(settings, group)
+            with Progress(console=Console(stderr=True), transient=True) as progress:
+                task = progress.add_task(
+                    f"Fetching jars for {', '.join(dict.fromkeys(g for g, _ in wanted))}", total=len(wanted)
+                )
+                _fetch_all(settings, wanted, lambda: progress.advance(task))
+        except OSError as error:
+            raise SetupError(
+                f"The jars cannot be stored in {settings.local.path / 'jars'} ({error.strerror or error}); "
+                "make the folder writable, or set local.folder in conf/inkstream.toml"
+            ) from error
 
 
 def pyspark_folder() -> Path:

@@ -104,6 +104,12 @@ def test_the_last_pictures_of_each_label_are_held_back_and_not_learnt_from() -> 
     assert np.array_equal(labels[learnt.pixels[:, 0, 0] // 784], learnt.labels)
 
 
+def test_of_few_pictures_each_label_that_can_spare_one_has_one_held_back() -> None:
+    labels = np.array([0, 0, 1, 2, 2, 2])
+    learnt, held = split_held(Labelled(np.arange(6, dtype=np.uint8).reshape(6, 1, 1), labels))
+    assert (learnt.pixels.ravel().tolist(), held.pixels.ravel().tolist()) == ([0, 2, 3, 4], [1, 5])
+
+
 def test_of_many_pictures_five_thousand_are_held_back() -> None:
     everything = Labelled(np.zeros((80_000, 1, 1), np.uint8), np.arange(80_000) % 10)
     assert [len(part) for part in split_held(everything)] == [75_000, 5_000]

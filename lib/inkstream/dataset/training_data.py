@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from inkstream.dataset.reading import is_prepared_data, read_training_data
+from inkstream.errors import SettingError
 from inkstream.image.idx import pictures_and_labels
 from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData, joined, split_held
 from inkstream.model.imitations import prepared_imitations
@@ -24,11 +25,14 @@ def open_training_data(path: str) -> tuple[TrainingData, list[str]]:
     """What lies at `path`, and its labels in their order.
 
     Raises:
-        SettingError: neither a prepared data set nor MNIST's four IDX files. SchemaError: it is damaged.
+        SettingError: neither a prepared data set nor MNIST's four IDX files, or too few pictures to hold one back.
+        SchemaError: it is damaged.
     """
     if is_prepared_data(path):
         return read_training_data(path)
     train, held = split_held(_labelled(Path(path), "train"))
+    if not len(held):
+        raise SettingError(f"{path} has no label with two training pictures, one of them to be held back; add some")
     return TrainingData(train, held, _labelled(Path(path), "test")), [str(digit) for digit in range(10)]
 
 

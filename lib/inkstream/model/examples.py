@@ -56,14 +56,16 @@ def joined(parts: Sequence[Labelled]) -> Labelled:
 
 
 def split_held(everything: Labelled) -> tuple[Labelled, Labelled]:
-    """All training pictures in; those to learn from and the held-back ones (at most a tenth) out.
+    """All training pictures in; those to learn from and the held-back ones out.
 
-    Held back are the last of each label: a set's files run through one writer after another, as MNIST's do, and a hand
-    that was learnt from says little of how others are read.
+    Held back are the last tenth of each label, of many pictures less, and of a label with two or more at least one: a
+    set's files run through one writer after another, as MNIST's do, and a hand that was learnt from says little of how
+    others are read.
     """
     share = min(HELD_BACK / len(everything), 0.1) if len(everything) else 0.0
     last = np.zeros(len(everything), bool)
     for label in np.unique(everything.labels):
         rows = np.flatnonzero(everything.labels == label)
-        last[rows[len(rows) - int(share * len(rows)) :]] = True
+        count = max(int(share * len(rows)), min(1, len(rows) - 1))
+        last[rows[len(rows) - count :]] = True
     return everything.at(np.flatnonzero(~last)), everything.at(np.flatnonzero(last))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -27,7 +28,7 @@ def run(
     console: Console,
     *,
     fresh: bool = False,
-    taught_by: Bundle | None = None,
+    taught_by: Sequence[Bundle] = (),
 ) -> Bundle:
     """Train with a progress bar that shows loss and accuracy; the written bundle out."""
     with watched(plan.settled(), console) as on_step:
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     console = Console()
     try:
-        taught_by = load_bundle(arguments.teacher) if arguments.teacher else None
+        taught_by = [load_bundle(folder) for folder in arguments.teacher]
         data, labels = open_training_data(arguments.data)
         made = _made(arguments)
         data = with_made_pictures(data, *made, arguments.seed, console)
@@ -73,12 +74,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="cnn")
     parser.add_argument("--epochs", type=int, default=0, help="default: the recipe's")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--imitations", type=int, help="of uploads; default: 30000 where the recipe augments")
-    parser.add_argument("--strangers", type=int, help="what is no digit; default: 12000 where the recipe augments")
+    parser.add_argument("--imitations", type=int, help=f"of uploads; default: {IMITATIONS} where it augments")
+    parser.add_argument("--strangers", type=int, help=f"what is no digit; default: {STRANGERS} where it augments")
     parser.add_argument("--batch", type=int, default=0, help="pictures a step; default: the recipe's")
     parser.add_argument("--learning-rate", type=float, default=0.0, help="default: the recipe's")
     parser.add_argument("--patience", type=int, default=-1, help="epochs without a better one; 0: to the end")
-    parser.add_argument("--teacher", type=Path, help="a bundle whose answers are learnt beside the labels")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        action="append",
+        default=[],
+        help="a bundle whose answers are learnt beside the labels; again: the mean of several",
+    )
     parser.add_argument("--no-augment", action="store_true", help="learn from the pictures as they are")
     parser.add_argument("--fresh", action="store_true", help="throw away what a killed training of this bundle left")
     parser.add_argument("--debug", action="store_true", help="stack traces and debug logs")

@@ -27,7 +27,9 @@ def test_train_and_watch_run_without_spark(capsys: pytest.CaptureFixture[str]) -
     line = printed(capsys, "train", "data", "--out", "bundle", "--recipe", "mlp", "--imitations", "0")
     assert line[1].endswith("train_model.py")
     assert line[line.index("--imitations") + 1] == "0"
-    assert "--strangers" not in line
+    assert not {"--strangers", "--teacher"} & set(line)
+    taught = printed(capsys, "train", "data", "--out", "bundle", "--teacher", "one", "--teacher", "two")
+    assert taught[-4:] == ["--teacher", "one", "--teacher", "two"]
     assert printed(capsys, "evaluate", "data", "--watch", "bundle.run")[1].endswith("evaluate_model.py")
 
 

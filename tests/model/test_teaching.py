@@ -11,7 +11,7 @@ from tests.model.drawings import drawings, golden
 
 from inkstream.errors import BundleError, SettingError
 from inkstream.model.batches import open_batches
-from inkstream.model.bundle import load_bundle, shipped_bundle
+from inkstream.model.bundle import Facts, load_bundle, shipped_bundle, write_bundle
 from inkstream.model.engine import open_engine
 from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData
 from inkstream.model.fitting import Plan
@@ -23,7 +23,7 @@ DIGITS = [str(digit) for digit in range(10)]
 
 @pytest.fixture(scope="module")
 def teacher() -> Teacher:
-    return Teacher(load_bundle(shipped_bundle()), DIGITS, (28, 28))
+    return Teacher([load_bundle(shipped_bundle())], DIGITS, (28, 28))
 
 
 def test_what_is_learnt_is_the_truth_and_a_softer_form_of_the_teachers_answer(teacher: Teacher) -> None:
@@ -48,7 +48,22 @@ def test_what_is_learnt_is_the_truth_and_a_softer_form_of_the_teachers_answer(te
 )
 def test_a_teacher_of_something_else_is_refused(labels: list[str], shape: tuple[int, ...], said: str) -> None:
     with pytest.raises(BundleError, match=said):
-        Teacher(load_bundle(shipped_bundle()), labels, shape)
+        Teacher([load_bundle(shipped_bundle())], labels, shape)
+
+
+def test_of_several_teachers_the_mean_answer_is_learnt(tmp_path: Path) -> None:
+    one = load_bundle(shipped_bundle())
+    facts = Facts(**one.manifest.model_dump(include=set(Facts.model_fields)))
+    unsure = facts.model_copy(update={"temperature": 4 * one.temperature})
+    other = write_bundle(tmp_path / "unsure", unsure, tflite=one.tflite)
+    pixels, _ = golden()
+    truths = np.eye(10, dtype=np.float32)[np.full(len(pixels), 7)]
+    root = np.sqrt((open_engine(one).predict(pixels) + open_engine(other).predict(pixels)) / 2)
+    wanted = (1 - TAUGHT) * truths + TAUGHT * root / root.sum(axis=1, keepdims=True)
+    assert Teacher([one, other], DIGITS, (28, 28)).answers(pixels, truths) == pytest.approx(wanted, abs=1e-5)
+    letters = facts.model_copy(update={"labels": tuple("abcdefghij")})
+    with pytest.raises(BundleError, match="answers a, b, c"):
+        Teacher([one, write_bundle(tmp_path / "letters", letters, tflite=one.tflite)], DIGITS, (28, 28))
 
 
 @needs_tensorflow
@@ -73,11 +88,11 @@ def test_a_training_says_who_taught_it_and_goes_on_with_the_same_teacher_only(tm
     labels = ["0", "1", "2"]
     plan = Plan("dense", epochs=3, augmented=False, batch=16)
     first = train_bundle(data, labels, plan, tmp_path / "first", lambda _: None)
-    taught = train_bundle(data, labels, plan, tmp_path / "taught", lambda _: None, taught_by=first)
-    assert "teacher" not in first.recipe
-    assert taught.recipe["teacher"] == first.version
+    taught = train_bundle(data, labels, plan, tmp_path / "taught", lambda _: None, taught_by=[first])
+    assert "teachers" not in first.recipe
+    assert taught.recipe["teachers"] == [first.version]
     assert taught.metrics["test"]["accuracy"] >= 0.8
 
     (tmp_path / "taught").rename(tmp_path / "elsewhere")
     with pytest.raises(SettingError, match="teacher"):
-        train_bundle(data, labels, plan, tmp_path / "taught", lambda _: None, taught_by=taught)
+        train_bundle(data, labels, plan, tmp_path / "taught", lambda _: None, taught_by=[first, taught])

@@ -86,8 +86,12 @@ def train(
     ] = -1,
     strangers: Annotated[int, typer.Option(min=-1, help="Pictures of what is no digit; -1: as the recipe does.")] = -1,
     teacher: Annotated[
-        str, typer.Option(help="A bundle, of `wide` for one, whose answers are learnt too.", show_default=False)
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            help="A bundle, of `wide` for one, whose answers are learnt too; again: the mean of several.",
+            show_default=False,
+        ),
+    ] = None,
     no_augment: Annotated[bool, typer.Option("--no-augment", help="Learn from the pictures as they are.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what a killed training left.")] = False,
     candidates: Annotated[
@@ -128,8 +132,9 @@ def train(
         return
     if master:
         raise SettingError("--master is for --candidates; one training runs on this machine, without Spark")
-    values = {"--data": data, "--out": out, "--seed": seed, **plan, **made, "--teacher": teacher}
-    arguments = job_arguments({"--no-augment": no_augment, "--fresh": fresh}, values)
+    values = {"--data": data, "--out": out, "--seed": seed, **plan, **made}
+    taught_by = [part for folder in teacher or [] for part in ("--teacher", folder)]
+    arguments = [*job_arguments({"--no-augment": no_augment, "--fresh": fresh}, values), *taught_by]
     line = [sys.executable, str(home() / "jobs" / "train_model.py"), *arguments]
     if print_:
         typer.echo(shlex.join(line))

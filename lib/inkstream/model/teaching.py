@@ -1,4 +1,4 @@
-"""A trained bundle in; what a smaller network is to answer, out: a part the truth, a part the bundle's own answer.
+"""Trained bundles in; what a smaller network is to answer, out: a part the truth, a part their own mean answer.
 
 Which other classes a picture looks like, and how much, is what the larger network has found out and a label does not
 say. Source: Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network, 2015 (arXiv:1503.02531).
@@ -6,6 +6,7 @@ say. Source: Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Netw
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,22 +21,24 @@ Array = np.ndarray[Any, Any]
 
 
 class Teacher:
-    """The bundle, asked about each picture as it is learnt from: augmented ones too."""
+    """The bundles, asked about each picture as it is learnt from: augmented ones too."""
 
-    def __init__(self, bundle: Bundle, labels: list[str], input_shape: tuple[int, ...]) -> None:
-        """Raises BundleError where the bundle answers other labels, or takes pictures of another shape."""
-        if list(bundle.labels) != labels or bundle.input_shape != input_shape:
-            raise BundleError(
-                f"the teacher {bundle.version[:12]} answers {', '.join(bundle.labels)} for {bundle.input_shape}; the "
-                f"data has {', '.join(labels)} for {input_shape}: train the teacher on the same data first"
-            )
-        self._engine = open_engine(bundle)
+    def __init__(self, bundles: Sequence[Bundle], labels: list[str], input_shape: tuple[int, ...]) -> None:
+        """One bundle or more. Raises BundleError where one answers other labels, or takes pictures of another shape."""
+        for bundle in bundles:
+            if list(bundle.labels) != labels or bundle.input_shape != input_shape:
+                raise BundleError(
+                    f"the teacher {bundle.version[:12]} answers {', '.join(bundle.labels)} for {bundle.input_shape}; "
+                    f"the data has {', '.join(labels)} for {input_shape}: train the teacher on the same data first"
+                )
+        self._engines = [open_engine(bundle) for bundle in bundles]
 
     def answers(self, pixels: Array, truths: Array) -> Array:
         """uint8 (N, *input_shape), 0..255, and float32 (N, classes), one-hot, in; float32 (N, classes), sums 1, out."""
         if not len(pixels):
             return truths
-        softened = self._engine.predict(pixels) ** np.float32(1 / TEMPERATURE)
+        said = np.mean([engine.predict(pixels) for engine in self._engines], axis=0)
+        softened = said ** np.float32(1 / TEMPERATURE)
         softened /= softened.sum(axis=1, keepdims=True)
         mixed: Array = (1 - TAUGHT) * truths + TAUGHT * softened
         return mixed.astype(np.float32)

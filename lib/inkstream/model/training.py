@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -42,24 +42,26 @@ def train_bundle(
     on_step: Callable[[Step], None],
     *,
     fresh: bool = False,
-    taught_by: Bundle | None = None,
+    taught_by: Sequence[Bundle] = (),
 ) -> Bundle:
     """Data and plan in; the bundle that was written to `out`, and is checked, out.
 
-    Goes on where the same training was killed, from the checkpoints beside `out`; `fresh` begins anew. taught_by: a
-    bundle whose answers are learnt beside the labels.
+    Goes on where the same training was killed, from the checkpoints beside `out`; `fresh` begins anew. taught_by:
+    bundles whose mean answer is learnt beside the labels.
 
     Raises:
         SettingError: there is no such recipe, or another training's checkpoints lie beside `out`.
         SetupError: TensorFlow is not installed.
-        BundleError: `out` cannot be written, LiteRT and Keras disagree, the network answers what is no number, or the
+        BundleError: `out` cannot be written, LiteRT and Keras disagree, the network answers what is no number, or a
             teacher answers other labels.
     """
     if out.exists():
         raise BundleError(f"{out} is there already and bundles are immutable; name a new folder, or remove it first")
     plan = plan.settled()
     teacher = Teacher(taught_by, labels, data.train.pixels.shape[1:]) if taught_by else None
-    recorded = recorded_recipe(data, plan) | ({"teacher": taught_by.version} if taught_by else {})
+    recorded = recorded_recipe(data, plan)
+    if taught_by:
+        recorded["teachers"] = [bundle.version for bundle in taught_by]
     run = RunFolder(run_folder(out), recorded)
     run.open(fresh=fresh)
     model = fit(data, len(labels), plan, run, on_step, teacher)

@@ -13,7 +13,7 @@ from tests.model.drawings import drawings, golden
 
 from inkstream.errors import BundleError, SettingError
 from inkstream.image.normalise import PREPROCESS, is_prepared, normalise
-from inkstream.model.augment import augment
+from inkstream.model.augment import SHEET, augment
 from inkstream.model.batches import open_batches
 from inkstream.model.bundle import Facts, check_golden, load_bundle, shipped_bundle
 from inkstream.model.drawn import WAYS, draw
@@ -45,6 +45,14 @@ def test_most_augmented_pictures_are_still_read() -> None:
     pixels, labels = golden()
     answers = open_engine(load_bundle(shipped_bundle())).predict(augment(pixels, np.random.default_rng(3)))
     assert (answers.argmax(axis=1) == labels).mean() >= 0.9
+
+
+def test_no_ink_of_an_augmented_picture_gets_into_its_neighbours() -> None:
+    pixels = np.zeros((30 * SHEET + 1, 28, 28), np.uint8)
+    pixels[::2] = 255
+    made = augment(pixels, np.random.default_rng(4))
+    assert made[1::2].max() < 100  # noise alone
+    assert (made[::2].max(axis=(1, 2)) > 200).all()
 
 
 @pytest.mark.parametrize("digit", sorted(WAYS))

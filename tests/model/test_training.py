@@ -133,7 +133,7 @@ def test_an_unknown_recipe_is_named() -> None:
 def test_a_small_training_ends_with_a_bundle_that_knows_its_digits(tmp_path: Path) -> None:
     import keras
 
-    learnt, held, test = drawings(1000, 1), drawings(150, 2), drawings(100, 3)
+    learnt, held, test = drawings(600, 1), drawings(150, 2), drawings(100, 3)
     steps: list[Step] = []
     bundle = train_bundle(
         TrainingData(learnt, held, test, drawings(40, 4)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -58,11 +59,20 @@ def own_settings(settings: Settings, folder: Path, **report: Any) -> Settings:
     )
 
 
-@pytest.fixture
-def warehouse(spark: SparkSession, settings: Settings, tmp_path: Path) -> Iterator[Warehouse]:
+def interpreting(spark: SparkSession) -> SparkSession:
+    """A session that compiles no plan: of a few hundred rows the compiling takes longer than the running."""
+    session = spark.newSession()
+    session.conf.set("spark.sql.codegen.wholeStage", "false")
+    session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+    return session
+
+
+@contextmanager
+def opened_warehouse(spark: SparkSession, settings: Settings, folder: Path) -> Iterator[Warehouse]:
+    """Tables and catalog that nobody else has."""
     apply_schema(settings)
-    mine = own_settings(settings, tmp_path)
-    own = spark.newSession()
+    mine = own_settings(settings, folder)
+    own = interpreting(spark)
     for key, value in cassandra_conf(settings).items():
         own.conf.set(key, value)
         spark.conf.set(key, value)  # the connector asks the thread's active session
@@ -72,10 +82,16 @@ def warehouse(spark: SparkSession, settings: Settings, tmp_path: Path) -> Iterat
         yield Warehouse(own, mine, session)
 
 
+@pytest.fixture
+def warehouse(spark: SparkSession, settings: Settings, tmp_path: Path) -> Iterator[Warehouse]:
+    with opened_warehouse(spark, settings, tmp_path) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def generated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[SparkSession, pd.DataFrame]:
     """A warehouse of 3,000 pictures, two models and some corrections; and its rows as pandas sees them."""
-    session = open_warehouse(spark.newSession(), own_settings(load_settings(), tmp_path_factory.mktemp("warehouse")))
+    session = open_warehouse(interpreting(spark), own_settings(load_settings(), tmp_path_factory.mktemp("warehouse")))
     today = datetime.now(timezone.utc).date()
     first = generate_rows(session, 3_000, today - timedelta(days=2), days=3)
     rows = first.union(generate_rows(session, 1_000, today - timedelta(days=2), days=3, version="second"))

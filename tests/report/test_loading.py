@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import pandas as pd
 import pytest
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from tests.report.conftest import Warehouse, own_settings
+from tests.report.conftest import Warehouse, opened_warehouse, own_settings
 
 from inkstream.report.facts import read_days
 from inkstream.report.figures import read_figures
-from inkstream.report.generator import VERSION, generate_rows, mark_days
+from inkstream.report.generator import VERSION, generate_rows
 from inkstream.report.loading import load_days
 from inkstream.report.warehouse import TABLES
+from inkstream.settings import Settings
 from inkstream.store.forgotten import forget, without_forgotten
 
 pytestmark = pytest.mark.services
@@ -97,52 +102,69 @@ def test_a_second_model_adds_answers_and_no_pictures(warehouse: Warehouse) -> No
     assert warehouse.load("better").days == []
 
 
-def test_a_correction_becomes_the_truth(warehouse: Warehouse) -> None:
-    warehouse.store(generate_rows(warehouse.spark, 60, FIRST))
-    warehouse.load()
-    before = warehouse.predictions()
-    picture = before[before.outcome == "recognised"].iloc[0]
-    wrong = str((int(picture.label) + 1) % 10)
-    statement = 'INSERT INTO corrections (image_id, corrected_at, label, "by") VALUES (%s, %s, %s, %s)'
-    for at, label in ((datetime(2026, 2, 1), picture.label), (datetime(2026, 2, 2), wrong)):
-        warehouse.session.execute(statement, (picture.image_id, at, label, "somebody"))
-    mark_days(warehouse.spark.createDataFrame([(FIRST,)], "day date"), warehouse.settings.cassandra.keyspace)
-    warehouse.load()
+@dataclass
+class Changes:
+    """A day that was loaded, some of whose pictures were then corrected, deleted and forgotten, and loaded again."""
 
-    after = warehouse.predictions()
-    assert len(after) == 60
-    row = after[after.image_id == picture.image_id].iloc[0]
-    assert (row.truth, row.truth_by, row.is_right) == (wrong, "correction", False)
-    others = after.image_id != picture.image_id
-    assert after[others].equals(before[others])
-    figures = read_figures(warehouse.spark)
+    warehouse: Warehouse
+    before: pd.DataFrame
+    after: pd.DataFrame
+    corrected: Any
+    wrong: str
+    gone: set[str]
+
+
+@pytest.fixture(scope="module")
+def changes(
+    spark: SparkSession, services: Callable[[], Settings], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Changes]:
+    with opened_warehouse(spark, services(), tmp_path_factory.mktemp("changes")) as warehouse:
+        warehouse.store(generate_rows(warehouse.spark, 60, FIRST))
+        warehouse.load()
+        before = warehouse.predictions()
+        query = "SELECT day, bucket, uploaded_at, image_id FROM predictions_by_day LIMIT 2"
+        deleted, forgotten = warehouse.session.execute(query).all()
+        gone = {deleted.image_id, forgotten.image_id}
+        picture = before[(before.outcome == "recognised") & ~before.image_id.isin(gone)].iloc[0]
+        wrong = str((int(picture.label) + 1) % 10)
+        statement = 'INSERT INTO corrections (image_id, corrected_at, label, "by") VALUES (%s, %s, %s, %s)'
+        for at, label in ((datetime(2026, 2, 1), picture.label), (datetime(2026, 2, 2), wrong)):
+            warehouse.session.execute(statement, (picture.image_id, at, label, "somebody"))
+        where = "day = %s AND bucket = %s AND uploaded_at = %s AND image_id = %s"
+        warehouse.session.execute(f"DELETE FROM predictions_by_day WHERE {where}", deleted)
+        forget(warehouse.session, [forgotten.image_id], "by id", datetime(2026, 2, 1))
+        # Without its row in images nobody knew where its others are: one is left, and the mark is enough.
+        stored = {row.image_id for row in warehouse.session.execute("SELECT image_id FROM predictions_by_day")}
+        assert forgotten.image_id in stored
+        warehouse.load(rebuild=[FIRST])
+        yield Changes(warehouse, before, warehouse.predictions(), picture, wrong, gone)
+
+
+def test_a_correction_becomes_the_truth(changes: Changes) -> None:
+    row = changes.after[changes.after.image_id == changes.corrected.image_id].iloc[0]
+    assert (row.truth, row.truth_by, row.is_right) == (changes.wrong, "correction", False)
+    before, after = (
+        rows[~rows.image_id.isin({changes.corrected.image_id, *changes.gone})].reset_index(drop=True)
+        for rows in (changes.before, changes.after)
+    )
+    assert after.equals(before)
+    figures = read_figures(changes.warehouse.spark)
     by = figures["accuracy"].set_index("truth_by")
-    assert (figures.pictures, by.pictures["correction"], by.right["correction"]) == (60, 1, 0)
-    assert picture.image_id in set(figures["mistakes"].image_id)
+    assert (figures.pictures, by.pictures["correction"], by.right["correction"]) == (58, 1, 0)
+    assert changes.corrected.image_id in set(figures["mistakes"].image_id)
 
 
 def test_what_is_deleted_or_forgotten_is_gone_after_the_next_run_and_time_travel_still_shows_it(
-    warehouse: Warehouse,
+    changes: Changes,
 ) -> None:
-    warehouse.store(generate_rows(warehouse.spark, 50, FIRST))
-    warehouse.load()
-    query = "SELECT day, bucket, uploaded_at, image_id FROM predictions_by_day LIMIT 2"
-    deleted, forgotten = warehouse.session.execute(query).all()
-    warehouse.session.execute(
-        "DELETE FROM predictions_by_day WHERE day = %s AND bucket = %s AND uploaded_at = %s AND image_id = %s", deleted
-    )
-    forget(warehouse.session, [forgotten.image_id], "by id", datetime(2026, 2, 1))
-    # Without its row in images nobody knew where its others are: one is left, and the mark is enough.
-    stored = {row.image_id for row in warehouse.session.execute("SELECT image_id FROM predictions_by_day")}
-    assert forgotten.image_id in stored
-    warehouse.load(rebuild=[FIRST])
-    assert count(warehouse) == 48
-    assert {deleted.image_id, forgotten.image_id}.isdisjoint(warehouse.predictions().image_id)
+    warehouse = changes.warehouse
+    assert count(warehouse) == len(changes.after) == 58
+    assert changes.gone.isdisjoint(changes.after.image_id)
     history = warehouse.frame(
         "SELECT snapshot_id FROM warehouse.inkstream.fact_prediction.history ORDER BY made_current_at"
     )
     first = history.snapshot_id[0]
-    assert count(warehouse, f"fact_prediction VERSION AS OF {first}") == 50
+    assert count(warehouse, f"fact_prediction VERSION AS OF {first}") == 60
 
 
 def test_days_and_hours_are_those_of_the_reports_time_zone(warehouse: Warehouse) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +15,7 @@ from jobs.prepare_dataset import run
 from PIL import Image
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
+from tests.model.drawings import golden, write_idx
 
 from inkstream.dataset.building import Recipe
 from inkstream.dataset.manifest import Manifest
@@ -25,7 +25,6 @@ from inkstream.dataset.summary import manifest_tables
 from inkstream.dataset.writing import require_new
 from inkstream.errors import SchemaError, SettingError
 from inkstream.model.augment import augment
-from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.settings import ImageSettings, Settings
 from inkstream.spark import cassandra_conf
 from inkstream.store.schema import apply_schema
@@ -38,25 +37,10 @@ RECIPE = Recipe(DIGITS, held=0.3, test=0.2, augment=1, seed=7)
 Array = np.ndarray[Any, Any]
 
 
-def golden() -> tuple[Array, Array]:
-    kept = load_bundle(shipped_bundle()).golden
-    assert kept is not None
-    return kept.pixels, kept.probabilities.argmax(axis=1)
-
-
 def png(pixels: Array) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def write_idx(folder: Path, name: str, pixels: Array, labels: Array) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}-images-idx3-ubyte").write_bytes(
-        struct.pack(">4BIII", 0, 0, 8, 3, *pixels.shape) + pixels.tobytes()
-    )
-    header = struct.pack(">4BI", 0, 0, 8, 1, len(labels))
-    (folder / f"{name}-labels-idx1-ubyte").write_bytes(header + labels.astype(np.uint8).tobytes())
 
 
 def prepared(spark: SparkSession, sources: list[DataFrame], out: Path, recipe: Recipe = RECIPE) -> Manifest:

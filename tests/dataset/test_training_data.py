@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.model.drawings import golden, write_idx
 
-from dataset.test_building import golden, write_idx
 from inkstream.dataset.training_data import open_training_data
 from inkstream.errors import SettingError
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 from pydantic import SecretStr
 from tests.conftest import needs_tensorflow
+from tests.model.drawings import golden, write_idx
 
 from gateway.conftest import gateway
 from inkstream.errors import SettingError
 from inkstream.gateway.pages.training import draw_curve
 from inkstream.gateway.trainings import Busy, Trainings
-from inkstream.model.bundle import load_bundle, shipped_bundle
+from inkstream.model.bundle import load_bundle
 from inkstream.model.checkpoints import EpochEnd
 from inkstream.settings import Settings
 
@@ -28,24 +27,13 @@ TOKENS = SecretStr("read:guest:a-token-for-reading admin:teacher:a-token-for-tea
 SMALL = {"name": "small", "data": "digits", "recipe": "dense", "epochs": "1"}
 
 
-def write_idx(path: Path, values: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
-    shape = b"".join(side.to_bytes(4, "big") for side in values.shape)
-    path.write_bytes(bytes([0, 0, 8, values.ndim]) + shape + values.tobytes())
-
-
 @pytest.fixture(scope="module")
 def place(prepared: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings with a local folder that holds a data set, and one that is cut short."""
     folder = tmp_path_factory.mktemp("trainings")
-    golden = load_bundle(shipped_bundle()).golden
-    assert golden is not None
-    labels = golden.probabilities.argmax(axis=1).astype(np.uint8)
     for name in ("digits", "cut"):
-        data = folder / "data" / name
-        data.mkdir(parents=True)
         for split in ("train", "t10k"):
-            write_idx(data / f"{split}-images-idx3-ubyte", golden.pixels.reshape(-1, 28, 28))
-            write_idx(data / f"{split}-labels-idx1-ubyte", labels)
+            write_idx(folder / "data" / name, split, *golden())
     with (folder / "data" / "cut" / "train-images-idx3-ubyte").open("r+b") as file:
         file.truncate(1_000)
     (folder / "data" / "kafka").mkdir()

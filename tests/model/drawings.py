@@ -1,7 +1,9 @@
-"""Digits drawn from strokes, for trainings that take seconds, and those that the shipped bundle is checked by."""
+"""Digits drawn from strokes, for trainings that take seconds; the shipped bundle's golden ones; IDX files of them."""
 
 from __future__ import annotations
 
+import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,3 +26,12 @@ def golden() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     kept = load_bundle(shipped_bundle()).golden
     assert kept is not None
     return kept.pixels, kept.probabilities.argmax(axis=1)
+
+
+def write_idx(folder: Path, name: str, pixels: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> None:
+    """uint8 (N, 28, 28) and their labels, as MNIST's files have them; name: train or t10k."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header = struct.pack(">4BIII", 0, 0, 8, 3, *pixels.shape)
+    (folder / f"{name}-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+    header = struct.pack(">4BI", 0, 0, 8, 1, len(labels))
+    (folder / f"{name}-labels-idx1-ubyte").write_bytes(header + labels.astype(np.uint8).tobytes())

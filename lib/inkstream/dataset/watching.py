@@ -43,8 +43,8 @@ def watched(plan: Plan, console: Console) -> Iterator[Callable[[Step], None]]:
 def bundle_table(bundle: Bundle) -> Table:
     """What a new bundle reached on the pictures held back and on the test set."""
     metrics = bundle.metrics
-    best = f"epoch {metrics['best_epoch']} of {metrics['epochs']}"
-    table = Table("", "held back", "test", title=f"{bundle.recipe['name']}, {best}", title_justify="left")
+    best = f", epoch {metrics['best_epoch']} of {metrics['epochs']}" if "epochs" in metrics else ""
+    table = Table("", "held back", "test", title=f"{bundle.recipe['name']}{best}", title_justify="left")
     rows = {
         "pictures": "{:,}",
         "wrong": "{:,}",
@@ -53,8 +53,11 @@ def bundle_table(bundle: Bundle) -> Table:
         "log_loss": "{:.4f}",
         "uncertain_share": "{:.2%}",
         "wrong_among_uncertain": "{:,}",
+        "asked_share": "{:.2%}",  # of a cascade: how many both networks were asked about
     }
     for name, form in rows.items():
+        if name not in metrics["test"]:
+            continue
         table.add_row(name.replace("_", " "), form.format(metrics["held"][name]), form.format(metrics["test"][name]))
     for column in table.columns[1:]:
         column.justify = "right"

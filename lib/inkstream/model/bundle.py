@@ -1,8 +1,9 @@
 """A model bundle: folder or bytes in, a checked, frozen Bundle out.
 
-A folder is immutable and holds `model.keras`, `model.tflite`, `golden/golden.npz` and `bundle.json`. The latter
-names the sha256 of each other file and its own version: the sha256 of everything else that it says. So one
-flipped byte anywhere is found when the bundle is loaded.
+A folder is immutable and holds `model.keras`, `model.tflite`, `golden/golden.npz` and `bundle.json`; that of a cascade
+also `second.tflite`, the network that is asked about what the first is unsure of. bundle.json names the sha256 of each
+other file and its own version: the sha256 of everything else that it says. So one flipped byte anywhere is found when
+the bundle is loaded.
 """
 
 from __future__ import annotations
@@ -31,12 +32,22 @@ if TYPE_CHECKING:
 MANIFEST = "bundle.json"
 KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"
+SECOND_FILE = "second.tflite"
 GOLDEN_FILE = "golden/golden.npz"
 FORMAT = 1
 # What the same bundle may differ by between kinds of machine. Rounded otherwise by one part in 10,000,000 (1,000,000),
 # as another order of sums does, the answers of an 8-bit network move by up to 0.0004 (0.005).
 GOLDEN_TOLERANCE = 1e-2
-_MAGIC = b"inkstream-bundle/1\n"
+_MAGIC = b"inkstream-bundle/2\n"
+
+
+class Cascade(BaseModel):
+    """When a second network is asked too: where the first one's confidence is under `below`. temperature: its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    below: float = Field(gt=0, le=1)
+    temperature: float = Field(gt=0)
 
 
 class Facts(BaseModel):
@@ -52,6 +63,7 @@ class Facts(BaseModel):
     metrics: dict[str, Any]
     recipe: dict[str, Any]
     created: str
+    cascade: Cascade | None = None
 
     @model_validator(mode="after")
     def _labels_are_distinct(self) -> Facts:
@@ -67,9 +79,14 @@ class Manifest(Facts):
     files: dict[str, str]
     version: str
 
+    def as_json(self) -> dict[str, Any]:
+        """What bundle.json says; of one network no word of a cascade, as before there were any."""
+        return self.model_dump(mode="json", exclude=None if self.cascade else {"cascade"})
+
     def computed_version(self) -> str:
         """sha256 (hex) of everything but the version, as JSON with sorted keys."""
-        content = self.model_dump(mode="json", exclude={"version"})
+        content = self.as_json()
+        del content["version"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -98,6 +115,11 @@ class Bundle:
     keras: Path | None
     manifest: Manifest
     golden: Golden | None
+    second: bytes = b""  # the LiteRT model of a cascade's second network
+
+    @property
+    def cascade(self) -> Cascade | None:
+        return self.manifest.cascade
 
 
 def shipped_bundle() -> Path:
@@ -113,24 +135,29 @@ def load_bundle(path: Path | str) -> Bundle:
     """
     folder = Path(path)
     manifest = parse_manifest(_read(folder / MANIFEST), str(folder / MANIFEST))
-    if unknown := sorted(set(manifest.files) - {KERAS_FILE, TFLITE_FILE, GOLDEN_FILE}):
+    if unknown := sorted(set(manifest.files) - {KERAS_FILE, TFLITE_FILE, SECOND_FILE, GOLDEN_FILE}):
         raise BundleError(f"{folder / MANIFEST} names {unknown[0]!r}, which is no part of a bundle")
     contents = {name: _read(folder / name) for name in manifest.files}
     for name, content in contents.items():
         _check_digest(manifest, name, content, str(folder / name))
-    if TFLITE_FILE not in contents:
-        raise BundleError(
-            f"{folder / MANIFEST} names no {TFLITE_FILE}; the bundle is incomplete, train or copy it again"
-        )
+    for name in (TFLITE_FILE, *([SECOND_FILE] if manifest.cascade else [])):
+        if name not in contents:
+            raise BundleError(f"{folder / MANIFEST} names no {name}; the bundle is incomplete, train or copy it again")
     if KERAS_FILE in contents:
         check_keras_archive(contents[KERAS_FILE], str(folder / KERAS_FILE))
     golden = _read_golden(contents[GOLDEN_FILE], folder / GOLDEN_FILE) if GOLDEN_FILE in contents else None
     keras = folder / KERAS_FILE if KERAS_FILE in contents else None
-    return _bundle(manifest, contents[TFLITE_FILE], keras, golden)
+    return _bundle(manifest, contents[TFLITE_FILE], contents.get(SECOND_FILE, b""), keras, golden)
 
 
 def write_bundle(
-    folder: Path, facts: Facts, *, tflite: bytes, keras: bytes | None = None, golden: Golden | None = None
+    folder: Path,
+    facts: Facts,
+    *,
+    tflite: bytes,
+    second: bytes = b"",
+    keras: bytes | None = None,
+    golden: Golden | None = None,
 ) -> Bundle:
     """Facts and files in, a new folder on disk and its Bundle out. The folder appears whole or not at all.
 
@@ -138,6 +165,8 @@ def write_bundle(
         BundleError: the folder is there already (bundles are immutable) or cannot be written.
     """
     files = {TFLITE_FILE: tflite}
+    if second:
+        files[SECOND_FILE] = second
     if keras is not None:
         files[KERAS_FILE] = keras
     if golden is not None:
@@ -145,7 +174,7 @@ def write_bundle(
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     draft = Manifest(**facts.model_dump(), format=FORMAT, files=digests, version="")
     manifest = draft.model_copy(update={"version": draft.computed_version()})
-    files[MANIFEST] = (json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
+    files[MANIFEST] = (json.dumps(manifest.as_json(), indent=2, sort_keys=True) + "\n").encode()
     if folder.exists():
         raise BundleError(f"{folder} is there already and bundles are immutable; name a new folder, or remove it first")
     write_files(folder, files)
@@ -153,9 +182,9 @@ def write_bundle(
 
 
 def bundle_to_bytes(bundle: Bundle) -> bytes:
-    """What Spark broadcasts: the manifest and the LiteRT model, one after the other."""
-    manifest = bundle.manifest.model_dump_json().encode()
-    return _MAGIC + len(manifest).to_bytes(4, "big") + manifest + bundle.tflite
+    """What Spark broadcasts: the manifest and the LiteRT models, one after the other, each behind its length."""
+    parts = (json.dumps(bundle.manifest.as_json()).encode(), bundle.tflite, bundle.second)
+    return _MAGIC + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
 def bundle_from_bytes(data: bytes) -> Bundle:
@@ -165,13 +194,20 @@ def bundle_from_bytes(data: bytes) -> Bundle:
         BundleError: the bytes are damaged or none of ours.
     """
     what = "the broadcast bundle"
-    start = len(_MAGIC) + 4
-    if not data.startswith(_MAGIC) or len(data) < start:
+    if not data.startswith(_MAGIC):
         raise BundleError(f"{what} does not begin as a bundle does ({data[:20]!r}); it was made by another version")
-    end = start + int.from_bytes(data[len(_MAGIC) : start], "big")
-    manifest = parse_manifest(data[start:end], what)
-    _check_digest(manifest, TFLITE_FILE, data[end:], f"{TFLITE_FILE} of {what}")
-    return _bundle(manifest, bytes(data[end:]), None, None)
+    parts, end = [], len(_MAGIC)
+    for _ in range(3):
+        start = end + 4
+        end = start + int.from_bytes(data[end:start], "big")
+        parts.append(bytes(data[start:end]))
+    if end != len(data):
+        raise BundleError(f"{what} has {len(data):,} bytes instead of {end:,}: it is damaged")
+    manifest = parse_manifest(parts[0], what)
+    _check_digest(manifest, TFLITE_FILE, parts[1], f"{TFLITE_FILE} of {what}")
+    if manifest.cascade:
+        _check_digest(manifest, SECOND_FILE, parts[2], f"{SECOND_FILE} of {what}")
+    return _bundle(manifest, parts[1], parts[2], None, None)
 
 
 def check_golden(bundle: Bundle, engine: Engine) -> int:
@@ -198,7 +234,7 @@ def check_golden(bundle: Bundle, engine: Engine) -> int:
     return len(expected)
 
 
-def _bundle(manifest: Manifest, tflite: bytes, keras: Path | None, golden: Golden | None) -> Bundle:
+def _bundle(manifest: Manifest, tflite: bytes, second: bytes, keras: Path | None, golden: Golden | None) -> Bundle:
     return Bundle(
         labels=manifest.labels,
         version=manifest.version,
@@ -213,6 +249,7 @@ def _bundle(manifest: Manifest, tflite: bytes, keras: Path | None, golden: Golde
         keras=keras,
         manifest=manifest,
         golden=golden,
+        second=second,
     )
 
 

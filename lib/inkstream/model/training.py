@@ -136,13 +136,13 @@ def _calibrated_bundle(
         "test": quality(engine.predict(data.test.pixels), data.test.labels, threshold),
         **apart,
     }
-    golden_pixels = _golden_pixels(data)
+    pixels = golden_pixels(data)
     return write_bundle(
         out,
         facts.model_copy(update={"metrics": metrics}),
         tflite=tflite,
         keras=keras_file,
-        golden=Golden(golden_pixels, engine.predict(golden_pixels)),
+        golden=Golden(pixels, engine.predict(pixels)),
     )
 
 
@@ -161,8 +161,8 @@ def quality(probabilities: Array, labels: Array, threshold: float) -> dict[str, 
     }
 
 
-def _golden_pixels(data: TrainingData) -> Array:
-    """Pictures that were not learnt from, spread over the test set."""
+def golden_pixels(data: TrainingData) -> Array:
+    """uint8 (at most 48, *input_shape), 0..255: pictures that were not learnt from, spread over the test set."""
     rows = np.linspace(0, len(data.test) - 1, min(GOLDEN_PICTURES, len(data.test))).astype(int)
     return data.test.at(rows).pixels
 

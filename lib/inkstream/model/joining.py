@@ -1,0 +1,77 @@
+"""Two bundles of the same classes in, a cascade out: its second network is asked where the first is unsure."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inkstream.errors import BundleError
+from inkstream.model.bundle import Bundle, Cascade, Facts, Golden, write_bundle
+from inkstream.model.calibration import choose_threshold
+from inkstream.model.engine import open_engine
+from inkstream.model.examples import Labelled, TrainingData
+from inkstream.model.training import golden_pixels, quality
+
+ASKED = 0.03  # the share of the held-back pictures that the second network is asked about; more mended nothing more
+
+Array = np.ndarray[Any, Any]
+
+
+def join_bundles(first: Bundle, second: Bundle, data: TrainingData, out: Path) -> Bundle:
+    """A small network's bundle, a large one's and the data of both in; the cascade that was written to `out`, out.
+
+    When the second is asked, and what is uncertain, follow from the held-back pictures.
+
+    Raises:
+        BundleError: the two answer or take other things, one is a cascade itself, or `out` cannot be written.
+    """
+    _check_fit(first, second, data)
+    alone = open_engine(first).predict(data.held.pixels)
+    cascade = Cascade(below=round(float(np.quantile(alone.max(axis=1), ASKED)), 4), temperature=second.temperature)
+    draft = Facts(
+        **first.manifest.model_dump(include={"labels", "preprocess", "input_shape", "temperature", "threshold"}),
+        metrics={},
+        recipe={"name": "cascade", "first": _told(first), "second": _told(second)},
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        cascade=cascade,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_engine(write_bundle(Path(folder) / "draft", draft, tflite=first.tflite, second=second.tflite))
+    probabilities = engine.predict(data.held.pixels)
+    threshold = choose_threshold(probabilities, data.held.labels)
+
+    def measured(pictures: Labelled) -> dict[str, Any]:
+        asked = open_engine(first).predict(pictures.pixels).max(axis=1) < np.float32(cascade.below)
+        found = quality(engine.predict(pictures.pixels), pictures.labels, threshold)
+        return {**found, "asked_share": round(float(asked.mean()), 5)}
+
+    metrics = {"held": measured(data.held), "test": measured(data.test)}
+    pixels = golden_pixels(data)
+    return write_bundle(
+        out,
+        draft.model_copy(update={"threshold": threshold, "metrics": metrics}),
+        tflite=first.tflite,
+        second=second.tflite,
+        golden=Golden(pixels, engine.predict(pixels)),
+    )
+
+
+def _told(bundle: Bundle) -> dict[str, Any]:
+    return {"version": bundle.version, **bundle.recipe}
+
+
+def _check_fit(first: Bundle, second: Bundle, data: TrainingData) -> None:
+    shape = data.held.pixels.shape[1:]
+    for bundle in (first, second):
+        if bundle.cascade:
+            raise BundleError(f"bundle {bundle.version[:12]} is a cascade already; join two that are none")
+        if bundle.input_shape != shape:
+            raise BundleError(f"bundle {bundle.version[:12]} takes {bundle.input_shape}, the data has {shape}")
+    for name in ("labels", "preprocess"):
+        one, other = getattr(first, name), getattr(second, name)
+        if one != other:
+            raise BundleError(f"{name} of the two bundles differ: {one} and {other}; train both on the same data")

@@ -19,7 +19,7 @@ from inkstream.errors import BundleError, SetupError
 from inkstream.model.bundle import Bundle
 
 CHUNK_ROWS = 32
-SINGLES_UP_TO = 6  # a rest of so few rows is quicker one by one than as a padded chunk
+SECOND_ROWS = 8  # of a cascade's second network: of 512 pictures it is asked about some fifteen
 
 
 class Engine(Protocol):
@@ -55,8 +55,8 @@ class LiteRtEngine:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._lock = threading.Lock()
-        self._first = _Network(bundle, bundle.tflite)
-        self._second = _Network(bundle, bundle.second) if bundle.cascade else None
+        self._first = _Network(bundle, bundle.tflite, CHUNK_ROWS)
+        self._second = _Network(bundle, bundle.second, SECOND_ROWS) if bundle.cascade else None
 
     def predict(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """As Engine.predict."""
@@ -78,19 +78,19 @@ class LiteRtEngine:
 
 
 class _Network:
-    """One LiteRT model, in chunks of 32 and of 1."""
+    """One LiteRT model, in chunks of `rows` and of 1."""
 
-    def __init__(self, bundle: Bundle, tflite: bytes) -> None:
-        self._classes = len(bundle.labels)
-        self._chunk = _Interpreter(bundle, tflite, CHUNK_ROWS)
+    def __init__(self, bundle: Bundle, tflite: bytes, rows: int) -> None:
+        self._classes, self._rows = len(bundle.labels), rows
+        self._chunk = _Interpreter(bundle, tflite, rows)
         self._single = _Interpreter(bundle, tflite, 1)
 
     def logits(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         logits = np.empty((len(pixels), self._classes), np.float32)
-        whole = len(pixels) - len(pixels) % CHUNK_ROWS
-        for start in range(0, whole, CHUNK_ROWS):
-            self._chunk.run(pixels[start : start + CHUNK_ROWS], logits[start : start + CHUNK_ROWS])
-        if len(pixels) - whole > SINGLES_UP_TO:
+        whole = len(pixels) - len(pixels) % self._rows
+        for start in range(0, whole, self._rows):
+            self._chunk.run(pixels[start : start + self._rows], logits[start : start + self._rows])
+        if len(pixels) - whole > self._rows // 5:  # fewer are quicker one by one than as a padded chunk
             self._chunk.run(pixels[whole:], logits[whole:])
         else:
             for row in range(whole, len(pixels)):

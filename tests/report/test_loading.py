@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 from tests.report.conftest import Warehouse, opened_warehouse, own_settings
 
 from inkstream.report.facts import read_days
-from inkstream.report.figures import read_figures
-from inkstream.report.generator import VERSION, generate_rows
+from inkstream.report.figures import Figures, read_figures
+from inkstream.report.generator import VERSION, generate_rows, mark_days
 from inkstream.report.loading import load_days
 from inkstream.report.warehouse import TABLES
 from inkstream.settings import Settings
@@ -104,13 +104,14 @@ def test_a_second_model_adds_answers_and_no_pictures(warehouse: Warehouse) -> No
 
 @dataclass
 class Changes:
-    """A day that was loaded, some of whose pictures were then corrected, deleted and forgotten, and loaded again."""
+    """A day that was loaded; then one of its pictures corrected, and loaded; then two others gone, and loaded."""
 
     warehouse: Warehouse
-    before: pd.DataFrame
-    after: pd.DataFrame
-    corrected: Any
+    picture: Any
     wrong: str
+    loaded: pd.DataFrame
+    corrected: pd.DataFrame
+    figures: Figures
     gone: set[str]
 
 
@@ -121,15 +122,19 @@ def changes(
     with opened_warehouse(spark, services(), tmp_path_factory.mktemp("changes")) as warehouse:
         warehouse.store(generate_rows(warehouse.spark, 60, FIRST))
         warehouse.load()
-        before = warehouse.predictions()
+        loaded = warehouse.predictions()
         query = "SELECT day, bucket, uploaded_at, image_id FROM predictions_by_day LIMIT 2"
         deleted, forgotten = warehouse.session.execute(query).all()
         gone = {deleted.image_id, forgotten.image_id}
-        picture = before[(before.outcome == "recognised") & ~before.image_id.isin(gone)].iloc[0]
+        picture = loaded[(loaded.outcome == "recognised") & ~loaded.image_id.isin(gone)].iloc[0]
         wrong = str((int(picture.label) + 1) % 10)
         statement = 'INSERT INTO corrections (image_id, corrected_at, label, "by") VALUES (%s, %s, %s, %s)'
         for at, label in ((datetime(2026, 2, 1), picture.label), (datetime(2026, 2, 2), wrong)):
             warehouse.session.execute(statement, (picture.image_id, at, label, "somebody"))
+        mark_days(warehouse.spark.createDataFrame([(FIRST,)], "day date"), warehouse.settings.cassandra.keyspace)
+        warehouse.load()
+        corrected, figures = warehouse.predictions(), read_figures(warehouse.spark)
+
         where = "day = %s AND bucket = %s AND uploaded_at = %s AND image_id = %s"
         warehouse.session.execute(f"DELETE FROM predictions_by_day WHERE {where}", deleted)
         forget(warehouse.session, [forgotten.image_id], "by id", datetime(2026, 2, 1))
@@ -137,29 +142,27 @@ def changes(
         stored = {row.image_id for row in warehouse.session.execute("SELECT image_id FROM predictions_by_day")}
         assert forgotten.image_id in stored
         warehouse.load(rebuild=[FIRST])
-        yield Changes(warehouse, before, warehouse.predictions(), picture, wrong, gone)
+        yield Changes(warehouse, picture, wrong, loaded, corrected, figures, gone)
 
 
 def test_a_correction_becomes_the_truth(changes: Changes) -> None:
-    row = changes.after[changes.after.image_id == changes.corrected.image_id].iloc[0]
+    before, after, picture = changes.loaded, changes.corrected, changes.picture
+    assert len(after) == 60
+    row = after[after.image_id == picture.image_id].iloc[0]
     assert (row.truth, row.truth_by, row.is_right) == (changes.wrong, "correction", False)
-    before, after = (
-        rows[~rows.image_id.isin({changes.corrected.image_id, *changes.gone})].reset_index(drop=True)
-        for rows in (changes.before, changes.after)
-    )
-    assert after.equals(before)
-    figures = read_figures(changes.warehouse.spark)
-    by = figures["accuracy"].set_index("truth_by")
-    assert (figures.pictures, by.pictures["correction"], by.right["correction"]) == (58, 1, 0)
-    assert changes.corrected.image_id in set(figures["mistakes"].image_id)
+    others = after.image_id != picture.image_id
+    assert after[others].equals(before[others])
+    by = changes.figures["accuracy"].set_index("truth_by")
+    assert (changes.figures.pictures, by.pictures["correction"], by.right["correction"]) == (60, 1, 0)
+    assert picture.image_id in set(changes.figures["mistakes"].image_id)
 
 
 def test_what_is_deleted_or_forgotten_is_gone_after_the_next_run_and_time_travel_still_shows_it(
     changes: Changes,
 ) -> None:
     warehouse = changes.warehouse
-    assert count(warehouse) == len(changes.after) == 58
-    assert changes.gone.isdisjoint(changes.after.image_id)
+    assert count(warehouse) == 58
+    assert changes.gone.isdisjoint(warehouse.predictions().image_id)
     history = warehouse.frame(
         "SELECT snapshot_id FROM warehouse.inkstream.fact_prediction.history ORDER BY made_current_at"
     )

@@ -60,13 +60,12 @@ def test_a_bundle_that_fails_its_golden_set_is_not_promoted(
 ) -> None:
     from dataclasses import replace
 
-    from inkstream.model.bundle import Facts, Golden, write_bundle
+    from inkstream.model.bundle import Golden, write_bundle
 
     good = another(tmp_path / "good")
     assert good.golden
     wrong = replace(good.golden, probabilities=good.golden.probabilities[::-1].copy())
-    facts = Facts.model_validate({name: getattr(good, name) for name in Facts.model_fields})
-    write_bundle(tmp_path / "bad", facts, tflite=good.tflite, golden=Golden(wrong.pixels, wrong.probabilities))
+    write_bundle(tmp_path / "bad", good.facts, tflite=good.tflite, golden=Golden(wrong.pixels, wrong.probabilities))
     assert main(["models", "promote", str(tmp_path / "bad")]) == 1
     assert "fails its golden set" in capsys.readouterr().err
     assert version_in_use(session, load_settings()) == load_bundle(shipped_bundle()).version

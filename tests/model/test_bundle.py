@@ -10,8 +10,6 @@ import pytest
 from inkstream.errors import BundleError
 from inkstream.image.normalise import PREPROCESS
 from inkstream.model.bundle import (
-    Bundle,
-    Facts,
     Golden,
     bundle_from_bytes,
     bundle_to_bytes,
@@ -29,10 +27,6 @@ FILES = ["bundle.json", "model.tflite", "model.keras", "golden/golden.npz"]
 def copy(tmp_path: Path) -> Path:
     """The shipped bundle where a test may damage it."""
     return Path(shutil.copytree(shipped_bundle(), tmp_path / "copy"))
-
-
-def facts_of(bundle: Bundle) -> Facts:
-    return Facts.model_validate({name: getattr(bundle, name) for name in Facts.model_fields})
 
 
 def test_the_shipped_bundle_is_whole_small_and_of_this_normaliser() -> None:
@@ -115,15 +109,15 @@ def test_cut_bytes_are_no_bundle(cut: int) -> None:
 
 def test_a_written_bundle_is_never_written_over(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
-    written = write_bundle(tmp_path / "new", facts_of(shipped), tflite=shipped.tflite, golden=shipped.golden)
+    written = write_bundle(tmp_path / "new", shipped.facts, tflite=shipped.tflite, golden=shipped.golden)
     assert load_bundle(tmp_path / "new").version == written.version
     with pytest.raises(BundleError, match="immutable"):
-        write_bundle(tmp_path / "new", facts_of(shipped), tflite=shipped.tflite)
+        write_bundle(tmp_path / "new", shipped.facts, tflite=shipped.tflite)
 
 
 def test_the_version_is_that_of_the_content(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
-    facts = facts_of(shipped)
+    facts = shipped.facts
     one = write_bundle(tmp_path / "one", facts, tflite=shipped.tflite)
     same = write_bundle(tmp_path / "same", facts, tflite=shipped.tflite)
     other = write_bundle(tmp_path / "other", facts.model_copy(update={"temperature": 2.0}), tflite=shipped.tflite)
@@ -134,7 +128,7 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -
     shipped = load_bundle(shipped_bundle())
     (tmp_path / "file").write_text("")
     with pytest.raises(BundleError, match="cannot be written"):
-        write_bundle(tmp_path / "file" / "bundle", facts_of(shipped), tflite=shipped.tflite)
+        write_bundle(tmp_path / "file" / "bundle", shipped.facts, tflite=shipped.tflite)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -142,13 +136,13 @@ def test_another_models_answers_fail_the_golden_set(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
     assert shipped.golden is not None
     golden = Golden(shipped.golden.pixels, np.roll(shipped.golden.probabilities, 1, axis=1))
-    other = write_bundle(tmp_path / "other", facts_of(shipped), tflite=shipped.tflite, golden=golden)
+    other = write_bundle(tmp_path / "other", shipped.facts, tflite=shipped.tflite, golden=golden)
     with pytest.raises(BundleError, match="fails its golden set"):
         check_golden(other, open_engine(other))
 
 
 def test_a_bundle_without_a_golden_set_cannot_be_checked(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
-    other = write_bundle(tmp_path / "other", facts_of(shipped), tflite=shipped.tflite)
+    other = write_bundle(tmp_path / "other", shipped.facts, tflite=shipped.tflite)
     with pytest.raises(BundleError, match="no golden set"):
         check_golden(other, open_engine(other))

@@ -12,7 +12,7 @@ import pytest
 from inkstream.errors import BundleError, Rejected
 from inkstream.image.decode import decode
 from inkstream.image.normalise import normalise
-from inkstream.model.bundle import Facts, load_bundle, shipped_bundle, write_bundle
+from inkstream.model.bundle import load_bundle, shipped_bundle, write_bundle
 from inkstream.model.engine import Engine, calibrated, open_engine, open_keras_engine
 from inkstream.settings import ImageSettings
 
@@ -80,11 +80,10 @@ def test_calibration_divides_the_logits() -> None:
 
 def test_a_model_that_does_not_fit_its_description_is_refused(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
-    facts = Facts.model_validate({name: getattr(shipped, name) for name in Facts.model_fields})
-    two = write_bundle(tmp_path / "two", facts.model_copy(update={"labels": ("a", "b")}), tflite=shipped.tflite)
+    two = write_bundle(tmp_path / "two", shipped.facts.model_copy(update={"labels": ("a", "b")}), tflite=shipped.tflite)
     with pytest.raises(BundleError, match="10 classes"):
         open_engine(two)
-    none = write_bundle(tmp_path / "none", facts, tflite=b"no model")
+    none = write_bundle(tmp_path / "none", shipped.facts, tflite=b"no model")
     with pytest.raises(BundleError, match="cannot be loaded"):
         open_engine(none)
 

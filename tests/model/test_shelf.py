@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inkstream.errors import BundleError, SettingError
-from inkstream.model.bundle import Bundle, Facts, Golden, load_bundle, shipped_bundle, write_bundle
+from inkstream.model.bundle import Bundle, Golden, load_bundle, shipped_bundle, write_bundle
 from inkstream.model.engine import open_engine
 from inkstream.model.shelf import Shelf
 from inkstream.settings import ModelSettings, Settings, load_settings
@@ -21,9 +21,7 @@ def another(folder: Path, temperature: float = 2.0) -> Bundle:
     """The shipped model with another temperature: another version, with golden answers of its own."""
     shipped = load_bundle(shipped_bundle())
     assert shipped.golden
-    facts = Facts.model_validate(
-        {name: getattr(shipped, name) for name in Facts.model_fields} | {"temperature": temperature}
-    )
+    facts = shipped.facts.model_copy(update={"temperature": temperature})
     pixels = shipped.golden.pixels
     answers = open_engine(replace(shipped, temperature=temperature)).predict(pixels)
     return write_bundle(folder, facts, tflite=shipped.tflite, golden=Golden(pixels, answers))

@@ -11,7 +11,7 @@ from tests.model.drawings import drawings, golden
 
 from inkstream.errors import BundleError, SettingError
 from inkstream.model.batches import open_batches
-from inkstream.model.bundle import Facts, load_bundle, shipped_bundle, write_bundle
+from inkstream.model.bundle import load_bundle, shipped_bundle, write_bundle
 from inkstream.model.engine import open_engine
 from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData
 from inkstream.model.fitting import Plan
@@ -53,15 +53,14 @@ def test_a_teacher_of_something_else_is_refused(labels: list[str], shape: tuple[
 
 def test_of_several_teachers_the_mean_answer_is_learnt(tmp_path: Path) -> None:
     one = load_bundle(shipped_bundle())
-    facts = Facts(**one.manifest.model_dump(include=set(Facts.model_fields)))
-    unsure = facts.model_copy(update={"temperature": 4 * one.temperature})
+    unsure = one.facts.model_copy(update={"temperature": 4 * one.temperature})
     other = write_bundle(tmp_path / "unsure", unsure, tflite=one.tflite)
     pixels, _ = golden()
     truths = np.eye(10, dtype=np.float32)[np.full(len(pixels), 7)]
     root = np.sqrt((open_engine(one).predict(pixels) + open_engine(other).predict(pixels)) / 2)
     wanted = (1 - TAUGHT) * truths + TAUGHT * root / root.sum(axis=1, keepdims=True)
     assert Teacher([one, other], DIGITS, (28, 28)).answers(pixels, truths) == pytest.approx(wanted, abs=1e-5)
-    letters = facts.model_copy(update={"labels": tuple("abcdefghij")})
+    letters = one.facts.model_copy(update={"labels": tuple("abcdefghij")})
     with pytest.raises(BundleError, match="answers a, b, c"):
         Teacher([one, write_bundle(tmp_path / "letters", letters, tflite=one.tflite)], DIGITS, (28, 28))
 

@@ -132,9 +132,8 @@ def train(
         return
     if master:
         raise SettingError("--master is for --candidates; one training runs on this machine, without Spark")
-    values = {"--data": data, "--out": out, "--seed": seed, **plan, **made}
-    taught_by = [part for folder in teacher or [] for part in ("--teacher", folder)]
-    arguments = [*job_arguments({"--no-augment": no_augment, "--fresh": fresh}, values), *taught_by]
+    values = {"--data": data, "--out": out, "--seed": seed, **plan, **made, "--teacher": teacher}
+    arguments = job_arguments({"--no-augment": no_augment, "--fresh": fresh}, values)
     line = [sys.executable, str(home() / "jobs" / "train_model.py"), *arguments]
     if print_:
         typer.echo(shlex.join(line))

@@ -42,8 +42,8 @@ def report(
 
     settings = load_settings()
     values = {"--from": start and checked_day(start, "--from"), "--until": until and checked_day(until, "--until")}
-    arguments = job_arguments({"--rebuild": rebuild, "--no-page": no_page}, {**values, "--out": out})
-    arguments += [part for text in day or [] for part in ("--day", checked_day(text))]
+    days = [checked_day(text) for text in day or []]
+    arguments = job_arguments({"--rebuild": rebuild, "--no-page": no_page}, {**values, "--out": out, "--day": days})
 
     def prepare() -> None:
         apply_schema(settings)

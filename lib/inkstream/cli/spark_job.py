@@ -17,10 +17,14 @@ Print = Annotated[bool, typer.Option("--print", help="Show the spark-submit line
 
 
 def job_arguments(flags: Mapping[str, bool], values: Mapping[str, object]) -> list[str]:
-    """A job's command line: the flags that are given and the options that have a value; --debug where it is asked."""
+    """A job's command line: the flags that are given and the options that have a value; --debug where it is asked.
+
+    An option with a list has it given once for each.
+    """
     flags = {**flags, "--debug": bool(os.environ.get("INKSTREAM_DEBUG"))}
     given = [flag for flag, wanted in flags.items() if wanted]
-    return given + [part for name, value in values.items() if value not in ("", None) for part in (name, str(value))]
+    each = ((name, one) for name, value in values.items() for one in (value if isinstance(value, list) else [value]))
+    return given + [part for name, value in each if value not in ("", None) for part in (name, str(value))]
 
 
 def run_job(

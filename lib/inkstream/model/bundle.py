@@ -118,6 +118,11 @@ class Bundle:
     second: bytes = b""  # the LiteRT model of a cascade's second network
 
     @property
+    def facts(self) -> Facts:
+        """What it says of itself: what a bundle that is made of this one changes a part of."""
+        return Facts(**self.manifest.model_dump(include=set(Facts.model_fields)))
+
+    @property
     def cascade(self) -> Cascade | None:
         return self.manifest.cascade
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from inkstream.errors import BundleError, SetupError
-from inkstream.model.bundle import Bundle
+from inkstream.model.bundle import Bundle, Facts, write_bundle
 
 CHUNK_ROWS = 32
 SECOND_ROWS = 8  # of a cascade's second network: of 512 pictures it is asked about some fifteen
@@ -42,6 +43,12 @@ def open_engine(bundle: Bundle) -> Engine:
         BundleError: the model cannot be loaded or does not fit the bundle's labels and input shape.
     """
     return LiteRtEngine(bundle)
+
+
+def open_draft(facts: Facts, tflite: bytes, second: bytes = b"") -> LiteRtEngine:
+    """The same engine of a bundle that is not written yet: what it answers is to be measured first."""
+    with tempfile.TemporaryDirectory() as folder:
+        return LiteRtEngine(write_bundle(Path(folder) / "draft", facts, tflite=tflite, second=second))
 
 
 class LiteRtEngine:

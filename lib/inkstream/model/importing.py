@@ -6,7 +6,6 @@ bundle does.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from inkstream.errors import BundleError, SettingError
 from inkstream.image.preprocess import preprocessor
 from inkstream.model.bundle import Bundle, Facts, Golden, write_bundle
-from inkstream.model.engine import open_engine
+from inkstream.model.engine import open_draft
 from inkstream.model.keras_models import import_keras, keras_bytes, litert_bytes, probabilities_of
 
 SCALES = {"0..255": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-1..1": (2 / 255, -1.0)}
@@ -62,9 +61,7 @@ def import_keras_model(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     tflite = litert_bytes(served)
-    with tempfile.TemporaryDirectory() as folder:
-        engine = open_engine(write_bundle(Path(folder) / "draft", facts, tflite=tflite))
-    answers = engine.predict(pixels)
+    answers = open_draft(facts, tflite).predict(pixels)
     apart = float(np.abs(answers - probabilities_of(served, pixels)).max())
     if not apart <= ENGINES_APART:
         raise BundleError(f"LiteRT's answers differ from Keras's by {apart:.2g} (allowed: {ENGINES_APART:g})")

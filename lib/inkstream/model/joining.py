@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from inkstream.errors import BundleError
-from inkstream.model.bundle import Bundle, Cascade, Facts, Golden, write_bundle
+from inkstream.model.bundle import Bundle, Cascade, Golden, write_bundle
 from inkstream.model.calibration import choose_threshold
-from inkstream.model.engine import open_engine
-from inkstream.model.examples import Labelled, TrainingData
+from inkstream.model.engine import open_draft, open_engine
+from inkstream.model.examples import TrainingData
 from inkstream.model.training import golden_pixels, quality
 
 ASKED = 0.03  # the share of the held-back pictures that the second network is asked about; more mended nothing more
@@ -30,26 +29,23 @@ def join_bundles(first: Bundle, second: Bundle, data: TrainingData, out: Path) -
         BundleError: the two answer or take other things, one is a cascade itself, or `out` cannot be written.
     """
     _check_fit(first, second, data)
-    alone = open_engine(first).predict(data.held.pixels)
-    cascade = Cascade(below=round(float(np.quantile(alone.max(axis=1), ASKED)), 4), temperature=second.temperature)
-    draft = Facts(
-        **first.manifest.model_dump(include={"labels", "preprocess", "input_shape", "temperature", "threshold"}),
-        metrics={},
-        recipe={"name": "cascade", "first": _told(first), "second": _told(second)},
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        cascade=cascade,
+    parts = {"held": data.held, "test": data.test}
+    alone = open_engine(first)
+    sure = {name: alone.predict(part.pixels).max(axis=1) for name, part in parts.items()}
+    cascade = Cascade(below=round(float(np.quantile(sure["held"], ASKED)), 4), temperature=second.temperature)
+    draft = first.facts.model_copy(
+        update={
+            "recipe": {"name": "cascade", "first": _told(first), "second": _told(second)},
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "cascade": cascade,
+        }
     )
-    with tempfile.TemporaryDirectory() as folder:
-        engine = open_engine(write_bundle(Path(folder) / "draft", draft, tflite=first.tflite, second=second.tflite))
-    probabilities = engine.predict(data.held.pixels)
-    threshold = choose_threshold(probabilities, data.held.labels)
-
-    def measured(pictures: Labelled) -> dict[str, Any]:
-        asked = open_engine(first).predict(pictures.pixels).max(axis=1) < np.float32(cascade.below)
-        found = quality(engine.predict(pictures.pixels), pictures.labels, threshold)
-        return {**found, "asked_share": round(float(asked.mean()), 5)}
-
-    metrics = {"held": measured(data.held), "test": measured(data.test)}
+    engine = open_draft(draft, first.tflite, second.tflite)
+    answers = {name: engine.predict(part.pixels) for name, part in parts.items()}
+    threshold = choose_threshold(answers["held"], data.held.labels)
+    metrics = {name: quality(answers[name], part.labels, threshold) for name, part in parts.items()}
+    for name, confidence in sure.items():
+        metrics[name]["asked_share"] = round(float((confidence < np.float32(cascade.below)).mean()), 5)
     pixels = golden_pixels(data)
     return write_bundle(
         out,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,7 +14,7 @@ from inkstream.image.normalise import PREPROCESS
 from inkstream.model.bundle import Bundle, Facts, Golden, write_bundle
 from inkstream.model.calibration import choose_threshold, expected_calibration_error, fit_temperature, log_loss
 from inkstream.model.checkpoints import RunFolder, best_of
-from inkstream.model.engine import LiteRtEngine, calibrated
+from inkstream.model.engine import calibrated, open_draft
 from inkstream.model.examples import NO_DIGIT, TrainingData
 from inkstream.model.fitting import Plan, Step, fit
 from inkstream.model.keras_models import keras_bytes, litert_bytes, logits_of
@@ -97,13 +96,13 @@ def _converted(
     """The LiteRT file whose answers to the pictures were held to Keras's logits, and how far they lie apart."""
     tflite = litert_bytes(model)
     expected = calibrated(logits, 1.0)
-    apart = float(np.abs(_draft_engine(draft, tflite).predict(pixels) - expected).max())
+    apart = float(np.abs(open_draft(draft, tflite).predict(pixels) - expected).max())
     if not apart <= ENGINES_APART:
         raise BundleError(f"LiteRT's answers differ from Keras's by {apart:.2g} (allowed: {ENGINES_APART:g})")
     found = {"litert_keras_apart": apart}
     if quantised:
         tflite = litert_bytes(model, quantised=True)
-        moved = float(np.abs(_draft_engine(draft, tflite).predict(pixels) - expected).mean())
+        moved = float(np.abs(open_draft(draft, tflite).predict(pixels) - expected).mean())
         if not moved <= QUANTISED_APART:
             raise BundleError(
                 f"with 8-bit weights LiteRT's answers differ from Keras's by {moved:.2g} on average "
@@ -113,22 +112,17 @@ def _converted(
     return tflite, found
 
 
-def _draft_engine(facts: Facts, tflite: bytes) -> LiteRtEngine:
-    with tempfile.TemporaryDirectory() as folder:
-        return LiteRtEngine(write_bundle(Path(folder) / "draft", facts, tflite=tflite))
-
-
 def _calibrated_bundle(
     data: TrainingData, draft: Facts, tflite: bytes, keras_file: bytes, apart: dict[str, float], out: Path
 ) -> Bundle:
     """Calibrated by what LiteRT answers to the held-back pictures, since that is what will be served."""
     held = data.held.labels
-    logits = _draft_engine(draft, tflite).logits(data.held.pixels)
+    logits = open_draft(draft, tflite).logits(data.held.pixels)
     temperature = fit_temperature(logits, held)
     probabilities = calibrated(logits, temperature)
     threshold = choose_threshold(probabilities, held)
     facts = draft.model_copy(update={"temperature": temperature, "threshold": threshold})
-    engine = _draft_engine(facts, tflite)
+    engine = open_draft(facts, tflite)
     metrics: dict[str, Any] = {
         **facts.metrics,
         "uncalibrated_held_log_loss": round(log_loss(calibrated(logits, 1.0), held), 5),

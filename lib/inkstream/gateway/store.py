@@ -36,7 +36,8 @@ class Store:
                 if self._failed and monotonic() - self._failed[0] < AGAIN_S:
                     raise ServiceError(self._failed[1])
                 try:
-                    self._session = self._open.enter_context(open_session(self._settings.cassandra))
+                    # A person waits: one try, and the page says what is missing.
+                    self._session = self._open.enter_context(open_session(self._settings.cassandra, tries=1))
                 except InkstreamError as error:
                     self._failed = (monotonic(), str(error))
                     raise

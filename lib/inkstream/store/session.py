@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, Unauthorized
+from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, OperationTimedOut, Unauthorized
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.policies import DCAwareRoundRobinPolicy, RetryPolicy, TokenAwarePolicy
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 CASSANDRA_ERRORS = (DriverException, NoHostAvailable)
 
 CONNECT_TIMEOUT_S = 10.0
+CONNECT_TRIES = 3  # a node that takes the connection and is silent for 10 s is busy, or its machine is
 REQUEST_TIMEOUT_S = 30.0
 MOST_LAG_S = 1.0  # a node that syncs less often is not waited for: its default is 10 s
 READ_RETRIES = 4  # with the first try five times the 5 s that a node waits for its copies: within REQUEST_TIMEOUT_S
@@ -53,21 +54,21 @@ class _ReadsAgain(RetryPolicy):  # type: ignore[misc]
 
 
 @contextmanager
-def open_session(settings: CassandraSettings, *, keyspace: bool = True) -> Iterator[Session]:
+def open_session(
+    settings: CassandraSettings, *, keyspace: bool = True, tries: int = CONNECT_TRIES
+) -> Iterator[Session]:
     """Yield a session on the settings' keyspace (without one where `keyspace` is False); closed on leaving.
+
+    tries: how often a node that is silent for CONNECT_TIMEOUT_S is asked; one that refuses is asked once.
 
     Raises:
         ServiceError: no node answers, the password is refused, the keyspace does not exist, or, inside the block, the
             user may not do what is asked.
     """
-    hosts = settings.hosts
     address = f"{settings.contact_points}:{settings.port}"
-    cluster = _cluster(settings, hosts)
+    session = _connect(settings, address, tries)
+    cluster = session.cluster
     try:
-        try:
-            session = cluster.connect()
-        except NoHostAvailable as error:
-            raise ServiceError(_refusal(settings, address, _first_cause(error))) from error
         if keyspace:
             if settings.keyspace not in cluster.metadata.keyspaces:
                 raise ServiceError(
@@ -120,7 +121,21 @@ def _sync_lag_s(session: Session) -> float:
     return int(lag[1]) / 1000 if found.get("commitlog_sync") == "periodic" and lag else 0.0
 
 
-def _cluster(settings: CassandraSettings, hosts: list[str]) -> Cluster:
+def _connect(settings: CassandraSettings, address: str, tries: int) -> Session:
+    for left in reversed(range(tries)):
+        cluster = _cluster(settings)
+        try:
+            return cluster.connect()
+        except NoHostAvailable as error:
+            cluster.shutdown()
+            cause = _first_cause(error)
+            if not (left and isinstance(cause, OperationTimedOut)):
+                raise ServiceError(_refusal(settings, address, cause)) from error
+            log.warning("Cassandra at %s was silent for %.0f s; it is asked again", address, CONNECT_TIMEOUT_S)
+    raise ValueError(f"tries has the value {tries}; at least 1 is needed")
+
+
+def _cluster(settings: CassandraSettings) -> Cluster:
     # The driver logs each failed attempt, the last with a stack trace; the one sentence raised above says it all.
     logging.getLogger("cassandra").setLevel(logging.ERROR if log.isEnabledFor(logging.DEBUG) else logging.CRITICAL)
     profile = ExecutionProfile(
@@ -133,7 +148,7 @@ def _cluster(settings: CassandraSettings, hosts: list[str]) -> Cluster:
     if settings.username:
         auth = PlainTextAuthProvider(settings.username, settings.password.get_secret_value())
     return Cluster(
-        hosts,
+        settings.hosts,
         port=settings.port,
         auth_provider=auth,
         ssl_context=_tls(settings) if settings.tls else None,
@@ -169,6 +184,11 @@ def _refusal(settings: CassandraSettings, address: str, cause: Exception) -> str
         return (
             f"Cassandra's certificate at {address} is not trusted ({cause}); "
             "cassandra.ca_file should hold the authority that signed it, and the address be one that it names"
+        )
+    if isinstance(cause, OperationTimedOut):
+        return (
+            f"Cassandra at {address} takes connections and did not answer ({cause}). "
+            "What does its log say, and is its machine too busy?"
         )
     return (
         f"Cassandra cannot be reached at {address} ({cause}). "

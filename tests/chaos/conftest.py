@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.stream.conftest import pipeline  # noqa: F401
+from tests.stream.conftest import pipeline, tables  # noqa: F401

@@ -45,7 +45,6 @@ def test_a_node_that_answers_late_is_asked_again(node: Cassandra, settings: Sett
 
 
 def test_a_node_that_never_answers_is_named(node: Cassandra, settings: Settings) -> None:
-    with stalled(node, 4.5), pytest.raises(ServiceError, match=str(settings.cassandra.port)) as raised:
-        with open_session(settings.cassandra, keyspace=False):
-            pass
-    assert "did not answer" in str(raised.value)
+    said = f"{settings.cassandra.port} takes connections and did not answer"
+    with stalled(node, 4.5), pytest.raises(ServiceError, match=said), open_session(settings.cassandra, keyspace=False):
+        pass

@@ -17,6 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from PIL import Image
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
+from tests.conftest import SettingsFactory, in_section
 
 from inkstream.records import decode_answer
 from inkstream.settings import Settings
@@ -128,12 +129,23 @@ def await_keyspace(spark: SparkSession, keyspace: str) -> None:
     raise TimeoutError(keyspace)
 
 
-@pytest.fixture
-def pipeline(spark: SparkSession, settings: Settings, tmp_path: Path) -> Iterator[Pipeline]:
-    create_topics(settings)
+@pytest.fixture(scope="session")
+def tables(services: SettingsFactory) -> str:
+    """A keyspace whose tables one test after another has, empty: to make them takes seconds."""
+    settings = services()
     apply_schema(settings)
-    for key, value in cassandra_conf(settings).items():
+    return settings.cassandra.keyspace
+
+
+@pytest.fixture
+def pipeline(spark: SparkSession, settings: Settings, tables: str, tmp_path: Path) -> Iterator[Pipeline]:
+    """With topics of the test's own, and empty tables."""
+    own = in_section(settings, "cassandra", keyspace=tables)
+    create_topics(own)
+    for key, value in cassandra_conf(own).items():
         spark.conf.set(key, value)
-    await_keyspace(spark, settings.cassandra.keyspace)
-    with open_session(settings.cassandra) as session:
-        yield Pipeline(spark, settings, session, tmp_path)
+    await_keyspace(spark, tables)
+    with open_session(own.cassandra) as session:
+        for table in session.cluster.metadata.keyspaces[tables].tables.keys() - {"schema_migrations"}:
+            session.execute(f"TRUNCATE {table}")
+        yield Pipeline(spark, own, session, tmp_path)

@@ -17,7 +17,7 @@ from benchmarks.options import Options
 from benchmarks.place import PAGE_ROWS, TABLES, Place
 from benchmarks.processes import memory
 from inkstream.local.extras import ensure_extra
-from inkstream.model.bundle import Bundle, Golden, load_bundle, shipped_bundle, write_bundle
+from inkstream.model.bundle import SECOND_KERAS_FILE, Bundle, Golden, load_bundle, shipped_bundle, write_bundle
 from inkstream.model.engine import open_engine
 from inkstream.model.shelf import Shelf
 from inkstream.settings import home
@@ -81,7 +81,15 @@ def another(place: Place, folder: Path) -> Bundle:
     changed = replace(shipped, temperature=shipped.temperature + 0.01 + int.from_bytes(os.urandom(2), "big") * 1e-6)
     facts = shipped.facts.model_copy(update={"temperature": changed.temperature})
     golden = Golden(shipped.golden.pixels, open_engine(changed).predict(shipped.golden.pixels))
-    bundle = write_bundle(folder, facts, tflite=shipped.tflite, keras=shipped.keras.read_bytes(), golden=golden)
+    bundle = write_bundle(
+        folder,
+        facts,
+        tflite=shipped.tflite,
+        second=shipped.second,
+        keras=shipped.keras.read_bytes(),
+        second_keras=shipped.keras.with_name(SECOND_KERAS_FILE).read_bytes() if shipped.cascade else None,
+        golden=golden,
+    )
     Shelf(place.settings).add(folder)
     return bundle
 

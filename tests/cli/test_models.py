@@ -65,7 +65,13 @@ def test_a_bundle_that_fails_its_golden_set_is_not_promoted(
     good = another(tmp_path / "good")
     assert good.golden
     wrong = replace(good.golden, probabilities=good.golden.probabilities[::-1].copy())
-    write_bundle(tmp_path / "bad", good.facts, tflite=good.tflite, golden=Golden(wrong.pixels, wrong.probabilities))
+    write_bundle(
+        tmp_path / "bad",
+        good.facts,
+        tflite=good.tflite,
+        second=good.second,
+        golden=Golden(wrong.pixels, wrong.probabilities),
+    )
     assert main(["models", "promote", str(tmp_path / "bad")]) == 1
     assert "fails its golden set" in capsys.readouterr().err
     assert version_in_use(session, load_settings()) == load_bundle(shipped_bundle()).version

@@ -80,10 +80,15 @@ def test_calibration_divides_the_logits() -> None:
 
 def test_a_model_that_does_not_fit_its_description_is_refused(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
-    two = write_bundle(tmp_path / "two", shipped.facts.model_copy(update={"labels": ("a", "b")}), tflite=shipped.tflite)
+    two = write_bundle(
+        tmp_path / "two",
+        shipped.facts.model_copy(update={"labels": ("a", "b")}),
+        tflite=shipped.tflite,
+        second=shipped.second,
+    )
     with pytest.raises(BundleError, match="10 classes"):
         open_engine(two)
-    none = write_bundle(tmp_path / "none", shipped.facts, tflite=b"no model")
+    none = write_bundle(tmp_path / "none", shipped.facts, tflite=b"no model", second=b"none")
     with pytest.raises(BundleError, match="cannot be loaded"):
         open_engine(none)
 

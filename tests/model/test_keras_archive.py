@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from inkstream.errors import BundleError
-from inkstream.model.bundle import Manifest, load_bundle, shipped_bundle
+from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.model.keras_archive import check_keras_archive
+from inkstream.model.manifest import Manifest
 
 SHIPPED = (shipped_bundle() / "model.keras").read_bytes()
 

@@ -24,7 +24,7 @@ def another(folder: Path, temperature: float = 2.0) -> Bundle:
     facts = shipped.facts.model_copy(update={"temperature": temperature})
     pixels = shipped.golden.pixels
     answers = open_engine(replace(shipped, temperature=temperature)).predict(pixels)
-    return write_bundle(folder, facts, tflite=shipped.tflite, golden=Golden(pixels, answers))
+    return write_bundle(folder, facts, tflite=shipped.tflite, second=shipped.second, golden=Golden(pixels, answers))
 
 
 def test_a_bundle_that_was_put_there_is_found_by_the_beginning_of_its_version(

@@ -15,7 +15,7 @@ from inkstream.errors import BundleError, SettingError
 from inkstream.image.normalise import PREPROCESS, is_prepared, normalise
 from inkstream.model.augment import SHEET, augment
 from inkstream.model.batches import open_batches
-from inkstream.model.bundle import Facts, check_golden, load_bundle, shipped_bundle
+from inkstream.model.bundle import check_golden, load_bundle, shipped_bundle
 from inkstream.model.drawn import WAYS, draw
 from inkstream.model.engine import open_engine
 from inkstream.model.examples import NO_DIGIT, Labelled, TrainingData, joined, split_held
@@ -23,6 +23,7 @@ from inkstream.model.fitting import Plan, Step
 from inkstream.model.imitations import prepared_imitations
 from inkstream.model.keras_models import logits_of
 from inkstream.model.learning_curve import LEARNING_CURVE
+from inkstream.model.manifest import Facts
 from inkstream.model.recipes import recipe_named
 from inkstream.model.strangers import prepared_strangers
 from inkstream.model.training import _converted, recorded_recipe, run_folder, train_bundle

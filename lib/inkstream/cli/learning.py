@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: `./submit.sh train var/data/mnist --recipe mlp --out var/models/mlp`; the same line again "
         "goes on where it was killed. `tensorboard --logdir var/models/mlp.run/logs` shows it as it learns. "
         "`./submit.sh train var/data/mnist --recipe wide --out var/models/wide` makes a large network, `--teacher "
-        "var/models/wide` a small one that learns from it. "
+        "var/models/wide` a small one that learns from it; `models join` makes one bundle of both. "
         "`./submit.sh train var/data/mnist --candidates rates.csv --out var/models` trains several; the file begins "
         "with a line such as `name,recipe,learning_rate,epochs`, and then `slow,mlp,0.03,10` and the like."
     )(train)
@@ -73,7 +73,7 @@ def prepare(
 def train(
     data: Annotated[str, typer.Argument(help="What `prepare` made, or a folder of MNIST's IDX files.")],
     out: Annotated[Path, typer.Option(help="The bundle's folder; must not exist yet.")],
-    recipe: Annotated[str, typer.Option(help="cnn, wide, mlp, dense or resnet.")] = "cnn",
+    recipe: Annotated[str, typer.Option(help="cnn, narrow, wide, mlp, dense or resnet.")] = "cnn",
     epochs: Annotated[int, typer.Option(min=0, help="0: the recipe's.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same model.")] = 1,
     batch: Annotated[int, typer.Option(min=0, help="Pictures a step; 0: the recipe's.")] = 0,

@@ -183,10 +183,10 @@ def import_(
 def join(
     first: Annotated[Path, typer.Argument(help="A bundle's folder: the network that answers every picture.")],
     second: Annotated[Path, typer.Argument(help="One with the same labels: asked where the first is unsure.")],
-    data: Annotated[str, typer.Argument(help="What both learnt from: by it is found out when the second is asked.")],
+    data: Annotated[str, typer.Argument(help="What both learnt from: it tells when the second is to be asked.")],
     out: Annotated[Path, typer.Option(help="The new bundle's folder; must not exist yet.")],
 ) -> None:
-    """Two bundles to one, a cascade: as quick as the first, nearly as often right as the second."""
+    """Two bundles to one, a cascade: nearly as quick as the first, as often right as the second."""
     from inkstream.cli.models_view import console
     from inkstream.dataset.training_data import open_training_data
     from inkstream.dataset.watching import bundle_table
@@ -263,7 +263,8 @@ def _opened() -> Iterator[tuple[Session, Shelf]]:
 
 def _checked(shelf: Shelf, text: str) -> str:
     """A version that is on the shelf and passes its golden set; a folder's bundle is put there first."""
-    from inkstream.model.bundle import MANIFEST, check_golden, load_bundle
+    from inkstream.model.bundle import check_golden, load_bundle
+    from inkstream.model.manifest import MANIFEST
     from inkstream.model.reading import Reader
     from inkstream.settings import load_settings
 

@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 from inkstream.dataset.manifest import MANIFEST as DATA_MANIFEST
 from inkstream.errors import BundleError, InkstreamError, SettingError, SetupError
-from inkstream.model.bundle import MANIFEST, parse_manifest
 from inkstream.model.checkpoints import EpochEnd, read_progress
+from inkstream.model.manifest import MANIFEST, parse_manifest
 from inkstream.model.recipes import RECIPES
 from inkstream.model.training import run_folder
 from inkstream.settings import Settings

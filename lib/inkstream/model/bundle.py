@@ -1,9 +1,9 @@
 """A model bundle: folder or bytes in, a checked, frozen Bundle out.
 
 A folder is immutable and holds `model.keras`, `model.tflite`, `golden/golden.npz` and `bundle.json`; that of a cascade
-also `second.tflite`, the network that is asked about what the first is unsure of. bundle.json names the sha256 of each
-other file and its own version: the sha256 of everything else that it says. So one flipped byte anywhere is found when
-the bundle is loaded.
+also `second.tflite` and `second.keras`, the network that answers what the first is unsure of. bundle.json names the
+sha256 of each other file and its own version: the sha256 of everything else that it says. So one flipped byte anywhere
+is found when the bundle is loaded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import shutil
 import zipfile
@@ -21,73 +20,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inkstream.errors import BundleError
 from inkstream.model.keras_archive import check_keras_archive
+from inkstream.model.manifest import FORMAT, MANIFEST, Cascade, Facts, Manifest, parse_manifest
 
 if TYPE_CHECKING:
     from inkstream.model.engine import Engine
 
-MANIFEST = "bundle.json"
 KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"
 SECOND_FILE = "second.tflite"
+SECOND_KERAS_FILE = "second.keras"
 GOLDEN_FILE = "golden/golden.npz"
-FORMAT = 1
 # What the same bundle may differ by between kinds of machine. Rounded otherwise by one part in 10,000,000 (1,000,000),
 # as another order of sums does, the answers of an 8-bit network move by up to 0.0004 (0.005).
 GOLDEN_TOLERANCE = 1e-2
 _MAGIC = b"inkstream-bundle/2\n"
-
-
-class Cascade(BaseModel):
-    """When a second network is asked too: where the first one's confidence is under `below`. temperature: its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    below: float = Field(gt=0, le=1)
-    temperature: float = Field(gt=0)
-
-
-class Facts(BaseModel):
-    """What a bundle says of itself, apart from its files and its version."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    labels: tuple[str, ...] = Field(min_length=2)
-    preprocess: str
-    input_shape: tuple[int, ...]
-    temperature: float = Field(gt=0)
-    threshold: float = Field(ge=0, le=1)
-    metrics: dict[str, Any]
-    recipe: dict[str, Any]
-    created: str
-    cascade: Cascade | None = None
-
-    @model_validator(mode="after")
-    def _labels_are_distinct(self) -> Facts:
-        if len(set(self.labels)) != len(self.labels):
-            raise ValueError("a label is there twice")
-        return self
-
-
-class Manifest(Facts):
-    """bundle.json."""
-
-    format: int = Field(ge=FORMAT, le=FORMAT)
-    files: dict[str, str]
-    version: str
-
-    def as_json(self) -> dict[str, Any]:
-        """What bundle.json says; of one network no word of a cascade, as before there were any."""
-        return self.model_dump(mode="json", exclude=None if self.cascade else {"cascade"})
-
-    def computed_version(self) -> str:
-        """sha256 (hex) of everything but the version, as JSON with sorted keys."""
-        content = self.as_json()
-        del content["version"]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -140,7 +89,7 @@ def load_bundle(path: Path | str) -> Bundle:
     """
     folder = Path(path)
     manifest = parse_manifest(_read(folder / MANIFEST), str(folder / MANIFEST))
-    if unknown := sorted(set(manifest.files) - {KERAS_FILE, TFLITE_FILE, SECOND_FILE, GOLDEN_FILE}):
+    if unknown := sorted(set(manifest.files) - {KERAS_FILE, TFLITE_FILE, SECOND_FILE, SECOND_KERAS_FILE, GOLDEN_FILE}):
         raise BundleError(f"{folder / MANIFEST} names {unknown[0]!r}, which is no part of a bundle")
     contents = {name: _read(folder / name) for name in manifest.files}
     for name, content in contents.items():
@@ -148,10 +97,11 @@ def load_bundle(path: Path | str) -> Bundle:
     for name in (TFLITE_FILE, *([SECOND_FILE] if manifest.cascade else [])):
         if name not in contents:
             raise BundleError(f"{folder / MANIFEST} names no {name}; the bundle is incomplete, train or copy it again")
-    if KERAS_FILE in contents:
-        check_keras_archive(contents[KERAS_FILE], str(folder / KERAS_FILE))
+    kerases = [KERAS_FILE, *([SECOND_KERAS_FILE] if manifest.cascade else [])]
+    for name in set(contents) & set(kerases):
+        check_keras_archive(contents[name], str(folder / name))
     golden = _read_golden(contents[GOLDEN_FILE], folder / GOLDEN_FILE) if GOLDEN_FILE in contents else None
-    keras = folder / KERAS_FILE if KERAS_FILE in contents else None
+    keras = folder / KERAS_FILE if set(kerases) <= set(contents) else None
     return _bundle(manifest, contents[TFLITE_FILE], contents.get(SECOND_FILE, b""), keras, golden)
 
 
@@ -162,6 +112,7 @@ def write_bundle(
     tflite: bytes,
     second: bytes = b"",
     keras: bytes | None = None,
+    second_keras: bytes | None = None,
     golden: Golden | None = None,
 ) -> Bundle:
     """Facts and files in, a new folder on disk and its Bundle out. The folder appears whole or not at all.
@@ -174,6 +125,8 @@ def write_bundle(
         files[SECOND_FILE] = second
     if keras is not None:
         files[KERAS_FILE] = keras
+    if second_keras is not None:
+        files[SECOND_KERAS_FILE] = second_keras
     if golden is not None:
         files[GOLDEN_FILE] = _golden_bytes(golden)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
@@ -256,28 +209,6 @@ def _bundle(manifest: Manifest, tflite: bytes, second: bytes, keras: Path | None
         golden=golden,
         second=second,
     )
-
-
-def parse_manifest(content: bytes, what: str) -> Manifest:
-    """bundle.json's bytes in, checked against the version that they name, out; `what` is for the messages.
-
-    Raises:
-        BundleError: they describe no bundle, or were edited.
-    """
-    try:
-        manifest = Manifest.model_validate_json(content)
-    except ValidationError as error:
-        finding = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in finding["loc"]) or "the file"
-        raise BundleError(f"{what} is no bundle's description: {key}: {finding['msg'].lower()}") from error
-    if not all(math.isfinite(value) for value in (manifest.temperature, manifest.threshold)):
-        raise BundleError(f"{what} has a temperature or threshold that is no number")
-    if manifest.version != manifest.computed_version():
-        raise BundleError(
-            f"{what} is damaged or was edited: it calls itself version {manifest.version[:12]}, "
-            f"but its content is {manifest.computed_version()[:12]}; copy the bundle again"
-        )
-    return manifest
 
 
 def _check_digest(manifest: Manifest, name: str, content: bytes, what: str) -> None:

@@ -15,9 +15,10 @@ import numpy as np
 
 from inkstream.errors import BundleError, SettingError
 from inkstream.image.preprocess import preprocessor
-from inkstream.model.bundle import Bundle, Facts, Golden, write_bundle
+from inkstream.model.bundle import Bundle, Golden, write_bundle
 from inkstream.model.engine import open_draft
 from inkstream.model.keras_models import import_keras, keras_bytes, litert_bytes, probabilities_of
+from inkstream.model.manifest import Facts
 
 SCALES = {"0..255": (1.0, 0.0), "0..1": (1 / 255, 0.0), "-1..1": (2 / 255, -1.0)}
 GOLDEN_PICTURES = 24

@@ -1,4 +1,4 @@
-"""Two bundles of the same classes in, a cascade out: its second network is asked where the first is unsure."""
+"""Two bundles of the same classes in, a cascade out: its second network answers where the first is unsure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from inkstream.errors import BundleError
-from inkstream.model.bundle import Bundle, Cascade, Golden, write_bundle
-from inkstream.model.calibration import choose_threshold
+from inkstream.model.bundle import Bundle, Golden, write_bundle
+from inkstream.model.calibration import choose_threshold, fit_temperature
 from inkstream.model.engine import open_draft, open_engine
 from inkstream.model.examples import TrainingData
+from inkstream.model.manifest import Cascade
 from inkstream.model.training import golden_pixels, quality
 
 ASKED = 0.03  # the share of the held-back pictures that the second network is asked about; more mended nothing more
@@ -32,14 +33,17 @@ def join_bundles(first: Bundle, second: Bundle, data: TrainingData, out: Path) -
     parts = {"held": data.held, "test": data.test}
     alone = open_engine(first)
     sure = {name: alone.predict(part.pixels).max(axis=1) for name, part in parts.items()}
-    cascade = Cascade(below=round(float(np.quantile(sure["held"], ASKED)), 4), temperature=second.temperature)
+    below = round(float(np.quantile(sure["held"], ASKED)), 4)
     draft = first.facts.model_copy(
         update={
             "recipe": {"name": "cascade", "first": _told(first), "second": _told(second)},
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "cascade": cascade,
+            "cascade": Cascade(below=below, temperature=second.temperature),
         }
     )
+    logits = open_draft(draft, first.tflite, second.tflite).second_logits(data.held.pixels)
+    cascade = Cascade(below=below, temperature=fit_temperature(logits, data.held.labels))
+    draft = draft.model_copy(update={"cascade": cascade})
     engine = open_draft(draft, first.tflite, second.tflite)
     answers = {name: engine.predict(part.pixels) for name, part in parts.items()}
     threshold = choose_threshold(answers["held"], data.held.labels)
@@ -52,6 +56,8 @@ def join_bundles(first: Bundle, second: Bundle, data: TrainingData, out: Path) -
         draft.model_copy(update={"threshold": threshold, "metrics": metrics}),
         tflite=first.tflite,
         second=second.tflite,
+        keras=first.keras.read_bytes() if first.keras else None,
+        second_keras=second.keras.read_bytes() if second.keras else None,
         golden=Golden(pixels, engine.predict(pixels)),
     )
 

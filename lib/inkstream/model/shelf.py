@@ -15,7 +15,8 @@ from typing import Any
 from pyarrow import ArrowInvalid, fs
 
 from inkstream.errors import BundleError, SettingError
-from inkstream.model.bundle import MANIFEST, Bundle, load_bundle, parse_manifest, shipped_bundle
+from inkstream.model.bundle import Bundle, load_bundle, shipped_bundle
+from inkstream.model.manifest import MANIFEST, parse_manifest
 from inkstream.settings import Settings
 
 FEWEST_DIGITS = 4  # of a version, as a person types it

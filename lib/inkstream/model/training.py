@@ -11,7 +11,7 @@ import numpy as np
 
 from inkstream.errors import BundleError
 from inkstream.image.normalise import PREPROCESS
-from inkstream.model.bundle import Bundle, Facts, Golden, write_bundle
+from inkstream.model.bundle import Bundle, Golden, write_bundle
 from inkstream.model.calibration import choose_threshold, expected_calibration_error, fit_temperature, log_loss
 from inkstream.model.checkpoints import RunFolder, best_of
 from inkstream.model.engine import calibrated, open_draft
@@ -19,6 +19,7 @@ from inkstream.model.examples import NO_DIGIT, TrainingData
 from inkstream.model.fitting import Plan, Step, fit
 from inkstream.model.keras_models import keras_bytes, litert_bytes, logits_of
 from inkstream.model.learning_curve import LEARNING_CURVE, draw_learning_curve
+from inkstream.model.manifest import Facts
 from inkstream.model.recipes import recipe_named
 from inkstream.model.teaching import Teacher
 

@@ -21,6 +21,7 @@ from inkstream.model.bundle import SECOND_KERAS_FILE, Bundle, write_bundle
 from inkstream.model.manifest import Facts
 
 CHUNK_ROWS = 32
+SECOND_ROWS = 8  # of a cascade's second network: of 512 pictures it looks at some fifty
 MOVES = ((0, 0), (1, 1), (-1, -1))  # down and to the right, in pixels; with the other six it is no more often right
 
 
@@ -113,24 +114,24 @@ class LiteRtEngine(_Answering):
     """LiteRT on one thread."""
 
     def __init__(self, bundle: Bundle) -> None:
-        second = _LiteRtNetwork(bundle, bundle.second) if bundle.cascade else None
-        super().__init__(bundle, _LiteRtNetwork(bundle, bundle.tflite), second)
+        second = _LiteRtNetwork(bundle, bundle.second, SECOND_ROWS) if bundle.cascade else None
+        super().__init__(bundle, _LiteRtNetwork(bundle, bundle.tflite, CHUNK_ROWS), second)
 
 
 class _LiteRtNetwork:
-    """One LiteRT model, in chunks of CHUNK_ROWS and of 1."""
+    """One LiteRT model, in chunks of `rows` and of 1."""
 
-    def __init__(self, bundle: Bundle, tflite: bytes) -> None:
-        self._classes = len(bundle.labels)
-        self._chunk = _Interpreter(bundle, tflite, CHUNK_ROWS)
+    def __init__(self, bundle: Bundle, tflite: bytes, rows: int) -> None:
+        self._classes, self._rows = len(bundle.labels), rows
+        self._chunk = _Interpreter(bundle, tflite, rows)
         self._single = _Interpreter(bundle, tflite, 1)
 
     def logits(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         logits = np.empty((len(pixels), self._classes), np.float32)
-        whole = len(pixels) - len(pixels) % CHUNK_ROWS
-        for start in range(0, whole, CHUNK_ROWS):
-            self._chunk.run(pixels[start : start + CHUNK_ROWS], logits[start : start + CHUNK_ROWS])
-        if len(pixels) - whole > CHUNK_ROWS // 5:  # fewer are quicker one by one than as a padded chunk
+        whole = len(pixels) - len(pixels) % self._rows
+        for start in range(0, whole, self._rows):
+            self._chunk.run(pixels[start : start + self._rows], logits[start : start + self._rows])
+        if len(pixels) - whole > self._rows // 5:  # fewer are quicker one by one than as a padded chunk
             self._chunk.run(pixels[whole:], logits[whole:])
         else:
             for row in range(whole, len(pixels)):

@@ -20,8 +20,8 @@ from inkstream.store.session import open_session
 
 @pytest.fixture
 def node(embedded: RunningServices, monkeypatch: pytest.MonkeyPatch) -> Cassandra:
-    """The embedded node, which is given up after three seconds of silence."""
-    monkeypatch.setattr(session, "CONNECT_TIMEOUT_S", 1.0)
+    """The embedded node, which is asked again after two seconds of silence."""
+    monkeypatch.setattr(session, "CONNECT_TIMEOUT_S", 2.0)
     assert embedded.cassandra
     return embedded.cassandra
 
@@ -40,11 +40,12 @@ def stalled(node: Cassandra, seconds: float) -> Iterator[None]:
 
 
 def test_a_node_that_answers_late_is_asked_again(node: Cassandra, settings: Settings) -> None:
-    with stalled(node, 1.8), open_session(settings.cassandra, keyspace=False) as late:
+    with stalled(node, 2.5), open_session(settings.cassandra, keyspace=False, tries=10) as late:
         assert late.execute("SELECT release_version FROM system.local").one()
 
 
 def test_a_node_that_never_answers_is_named(node: Cassandra, settings: Settings) -> None:
     said = f"{settings.cassandra.port} takes connections and did not answer"
-    with stalled(node, 4.5), pytest.raises(ServiceError, match=said), open_session(settings.cassandra, keyspace=False):
+    never = open_session(settings.cassandra, keyspace=False, tries=2)
+    with stalled(node, 6), pytest.raises(ServiceError, match=said), never:
         pass

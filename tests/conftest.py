@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from inkstream.local.class_archives import ensure_archives
 from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.local.ports import free_port
+from inkstream.local.process import EmbeddedService
 from inkstream.local.services import RunningServices, down, running_services
 from inkstream.report.warehouse import EXTENSIONS, JARS
 from inkstream.settings import Settings, load_settings
@@ -68,6 +71,17 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServic
     blank = load_settings().model_copy(update={"kafka": Settings().kafka, "cassandra": Settings().cassandra})
     with running_services(blank, tmp_path_factory.mktemp("services")) as running:
         yield running
+
+
+@contextmanager
+def stalled(service: EmbeddedService) -> Iterator[None]:
+    """The service takes connections and answers nothing, as on a machine that hangs."""
+    assert service.pid
+    os.kill(service.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(service.pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from benchmarks.options import Options
 from benchmarks.place import PAGE_ROWS, TABLES, Place
 from benchmarks.processes import memory
 from inkstream.local.extras import ensure_extra
-from inkstream.model.bundle import SECOND_KERAS_FILE, Bundle, Golden, load_bundle, shipped_bundle, write_bundle
+from inkstream.model.bundle import Bundle, Golden, load_bundle, shipped_bundle, write_bundle
 from inkstream.model.engine import open_engine
 from inkstream.model.shelf import Shelf
 from inkstream.settings import home
@@ -87,7 +87,7 @@ def another(place: Place, folder: Path) -> Bundle:
         tflite=shipped.tflite,
         second=shipped.second,
         keras=shipped.keras.read_bytes(),
-        second_keras=shipped.keras.with_name(SECOND_KERAS_FILE).read_bytes() if shipped.cascade else None,
+        second_keras=shipped.second_keras.read_bytes() if shipped.second_keras else None,
         golden=golden,
     )
     Shelf(place.settings).add(folder)

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 import pytest
 from pyspark.sql import SparkSession
+from tests.conftest import stalled
 
 from inkstream.chaos.load import LoadOnDoor
 from inkstream.local.kafka import Kafka
@@ -85,17 +85,6 @@ def until_more(load: LoadOnDoor, count: int) -> None:
     """Wait until so many more have an id."""
     have = len(load.acknowledged)
     until(lambda: len(load.acknowledged) >= have + count)
-
-
-@contextmanager
-def stalled(broker: Kafka) -> Iterator[None]:
-    """The broker takes connections and answers nothing, as on a machine that hangs."""
-    assert broker.pid
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)
 
 
 def test_every_upload_that_got_an_id_outlives_the_gateway_and_kafka(

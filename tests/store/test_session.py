@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.conftest import stalled
 
 from inkstream.errors import ServiceError
 from inkstream.local.cassandra import Cassandra
@@ -26,26 +24,20 @@ def node(embedded: RunningServices, monkeypatch: pytest.MonkeyPatch) -> Cassandr
     return embedded.cassandra
 
 
-@contextmanager
-def stalled(node: Cassandra, seconds: float) -> Iterator[None]:
-    """The node takes connections and answers nothing for so long, as on a machine that hangs."""
-    assert node.pid
-    os.kill(node.pid, signal.SIGSTOP)
-    again = threading.Timer(seconds, os.kill, [node.pid, signal.SIGCONT])
-    again.start()
-    try:
-        yield
-    finally:
-        again.join()
-
-
 def test_a_node_that_answers_late_is_asked_again(node: Cassandra, settings: Settings) -> None:
-    with stalled(node, 2.5), open_session(settings.cassandra, keyspace=False, tries=10) as late:
-        assert late.execute("SELECT release_version FROM system.local").one()
+    def ask() -> object:
+        with open_session(settings.cassandra, keyspace=False, tries=10) as late:
+            return late.execute("SELECT release_version FROM system.local").one()
+
+    with ThreadPoolExecutor() as pool:
+        with stalled(node):
+            answer = pool.submit(ask)
+            time.sleep(2.5)
+        assert answer.result()
 
 
 def test_a_node_that_never_answers_is_named(node: Cassandra, settings: Settings) -> None:
     said = f"{settings.cassandra.port} takes connections and did not answer"
     never = open_session(settings.cassandra, keyspace=False, tries=2)
-    with stalled(node, 6), pytest.raises(ServiceError, match=said), never:
+    with stalled(node), pytest.raises(ServiceError, match=said), never:
         pass

@@ -75,6 +75,11 @@ class Bundle:
     def cascade(self) -> Cascade | None:
         return self.manifest.cascade
 
+    @property
+    def second_keras(self) -> Path | None:
+        """The Keras file of a cascade's second network."""
+        return self.keras.with_name(SECOND_KERAS_FILE) if self.keras and self.cascade else None
+
 
 def shipped_bundle() -> Path:
     """The folder of the bundle that comes with the package."""
@@ -97,11 +102,11 @@ def load_bundle(path: Path | str) -> Bundle:
     for name in (TFLITE_FILE, *([SECOND_FILE] if manifest.cascade else [])):
         if name not in contents:
             raise BundleError(f"{folder / MANIFEST} names no {name}; the bundle is incomplete, train or copy it again")
-    kerases = [KERAS_FILE, *([SECOND_KERAS_FILE] if manifest.cascade else [])]
-    for name in set(contents) & set(kerases):
+    for name in {KERAS_FILE, SECOND_KERAS_FILE} & set(contents):
         check_keras_archive(contents[name], str(folder / name))
     golden = _read_golden(contents[GOLDEN_FILE], folder / GOLDEN_FILE) if GOLDEN_FILE in contents else None
-    keras = folder / KERAS_FILE if set(kerases) <= set(contents) else None
+    last = SECOND_KERAS_FILE if manifest.cascade else KERAS_FILE
+    keras = folder / KERAS_FILE if {KERAS_FILE, last} <= set(contents) else None
     return _bundle(manifest, contents[TFLITE_FILE], contents.get(SECOND_FILE, b""), keras, golden)
 
 

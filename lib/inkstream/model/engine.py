@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from inkstream.errors import BundleError, SetupError
-from inkstream.model.bundle import SECOND_KERAS_FILE, Bundle, write_bundle
+from inkstream.model.bundle import Bundle, write_bundle
 from inkstream.model.manifest import Facts
 
 CHUNK_ROWS = 32
@@ -75,11 +75,10 @@ class _Answering:
     def predict(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """As Engine.predict."""
         probabilities = calibrated(self.logits(pixels), self.bundle.temperature)
-        if self._second and self.bundle.cascade:
-            unsure = np.flatnonzero(probabilities.max(axis=1) < np.float32(self.bundle.cascade.below))
+        if cascade := self.bundle.cascade:
+            unsure = np.flatnonzero(probabilities.max(axis=1) < np.float32(cascade.below))
             if len(unsure):
-                logits = self.second_logits(pixels[unsure])
-                probabilities[unsure] = calibrated(logits, self.bundle.cascade.temperature)
+                probabilities[unsure] = calibrated(self.second_logits(pixels[unsure]), cascade.temperature)
         return probabilities
 
     def logits(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -192,7 +191,7 @@ class KerasEngine(_Answering):
     """Keras (TensorFlow): what the bundle was trained with, and the engine for what LiteRT cannot convert."""
 
     def __init__(self, bundle: Bundle, keras: Path) -> None:
-        second = _KerasNetwork(bundle, keras.with_name(SECOND_KERAS_FILE)) if bundle.cascade else None
+        second = _KerasNetwork(bundle, bundle.second_keras) if bundle.second_keras else None
         super().__init__(bundle, _KerasNetwork(bundle, keras), second)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -76,8 +75,6 @@ def parse_manifest(content: bytes, what: str) -> Manifest:
         finding = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in finding["loc"]) or "the file"
         raise BundleError(f"{what} is no bundle's description: {key}: {finding['msg'].lower()}") from error
-    if not all(math.isfinite(value) for value in (manifest.temperature, manifest.threshold)):
-        raise BundleError(f"{what} has a temperature or threshold that is no number")
     if manifest.version != manifest.computed_version():
         raise BundleError(
             f"{what} is damaged or was edited: it calls itself version {manifest.version[:12]}, "

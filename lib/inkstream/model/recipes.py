@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inkstream.errors import SettingError
@@ -60,10 +60,8 @@ def build_cnn(input_shape: tuple[int, ...], classes: int) -> Any:
 
 def build_narrow(input_shape: tuple[int, ...], classes: int) -> Any:
     """The first network of a cascade: nothing at 28x28; 52,000 weights, 1.5 million products."""
-    from keras import layers
-
     inputs, x = _rescaled(input_shape)
-    x = layers.SpatialDropout2D(0.1)(_residual(_residual(_conv(_conv(x, 16, 2), 32, 2))))
+    x = _thinned(_residual(_residual(_conv(_conv(x, 16, 2), 32, 2))))
     return _classified("narrow", inputs, _conv(x, 64, 2), classes)
 
 
@@ -100,10 +98,17 @@ def _residual(x: Any) -> Any:
 
 
 def _halved(x: Any) -> Any:
-    """The largest of each 2x2. While it learns a tenth of the channels is left out: it knows no hand by heart."""
+    """The largest of each 2x2."""
     from keras import layers
 
-    return layers.SpatialDropout2D(0.1)(layers.MaxPooling2D(2)(x))
+    return _thinned(layers.MaxPooling2D(2)(x))
+
+
+def _thinned(x: Any) -> Any:
+    """While it learns a tenth of the channels is left out: it knows no hand by heart."""
+    from keras import layers
+
+    return layers.SpatialDropout2D(0.1)(x)
 
 
 def _classified(name: str, inputs: Any, x: Any, classes: int) -> Any:
@@ -132,37 +137,20 @@ def build_dense(input_shape: tuple[int, ...], classes: int) -> Any:
     return Model(inputs, layers.Dense(classes)(x), name="dense")
 
 
+_CNN = Recipe(
+    "cnn",
+    build_cnn,
+    batch=256,
+    learning_rate=4e-3,
+    epochs=12,
+    weight_decay=1e-4,
+    label_smoothing=0.02,
+    quantised=True,
+)
 _ALL = (
-    Recipe(
-        "cnn",
-        build_cnn,
-        batch=256,
-        learning_rate=4e-3,
-        epochs=12,
-        weight_decay=1e-4,
-        label_smoothing=0.02,
-        quantised=True,
-    ),
-    Recipe(
-        "narrow",
-        build_narrow,
-        batch=256,
-        learning_rate=4e-3,
-        epochs=12,
-        weight_decay=1e-4,
-        label_smoothing=0.02,
-        quantised=True,
-    ),
-    Recipe(
-        "wide",
-        build_wide,
-        batch=256,
-        learning_rate=4e-3,
-        epochs=12,
-        weight_decay=1e-4,
-        label_smoothing=0.02,
-        quantised=True,
-    ),
+    _CNN,
+    replace(_CNN, name="narrow", build=build_narrow),
+    replace(_CNN, name="wide", build=build_wide),
     Recipe(
         "mlp",
         build_mlp,

@@ -123,16 +123,23 @@ def _sync_lag_s(session: Session) -> float:
 
 def _connect(settings: CassandraSettings, address: str, tries: int) -> Session:
     for left in reversed(range(tries)):
-        cluster = _cluster(settings)
         try:
-            return cluster.connect()
+            return _connect_once(settings)
         except NoHostAvailable as error:
-            cluster.shutdown()
             cause = _first_cause(error)
             if not (left and isinstance(cause, OperationTimedOut)):
                 raise ServiceError(_refusal(settings, address, cause)) from error
             log.warning("Cassandra at %s was silent for %.0f s; it is asked again", address, CONNECT_TIMEOUT_S)
     raise ValueError(f"tries has the value {tries}; at least 1 is needed")
+
+
+def _connect_once(settings: CassandraSettings) -> Session:
+    cluster = _cluster(settings)
+    try:
+        return cluster.connect()
+    except BaseException:
+        cluster.shutdown()
+        raise
 
 
 def _cluster(settings: CassandraSettings) -> Cluster:

@@ -76,7 +76,7 @@ def store(place: Place, count: int) -> set[str]:
 def another(place: Place, folder: Path) -> Bundle:
     """The shipped network with a temperature of its own, in the folder and on the place's shelf."""
     shipped = load_bundle(shipped_bundle())
-    if shipped.golden is None or shipped.keras is None:
+    if shipped.golden is None or not shipped.keras:
         raise Incomplete(f"{shipped_bundle()} lacks its golden set or its Keras file")
     changed = replace(shipped, temperature=shipped.temperature + 0.01 + int.from_bytes(os.urandom(2), "big") * 1e-6)
     facts = shipped.facts.model_copy(update={"temperature": changed.temperature})
@@ -84,10 +84,8 @@ def another(place: Place, folder: Path) -> Bundle:
     bundle = write_bundle(
         folder,
         facts,
-        tflite=shipped.tflite,
-        second=shipped.second,
-        keras=shipped.keras.read_bytes(),
-        second_keras=shipped.second_keras.read_bytes() if shipped.second_keras else None,
+        networks=shipped.networks,
+        keras=[file.read_bytes() for file in shipped.keras],
         golden=golden,
     )
     Shelf(place.settings).add(folder)
@@ -102,7 +100,7 @@ def ours(bundle: Bundle) -> Contender:
 
 def by_udf(bundle: Bundle) -> Contender:
     """The script with predict_batch_udf. It needs the bundle's folder, for its Keras file."""
-    folder = str(bundle.keras.parent) if bundle.keras else ""
+    folder = str(bundle.keras[0].parent) if bundle.keras else ""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2"}
     return Contender("rescore udf", lambda place: [spark_line(place, HERE / "rescore_udf.py", [folder])], quiet)
 

@@ -76,7 +76,7 @@ def answered(images: DataFrame, bundle: Bundle) -> DataFrame:
     """Rows of `images` in; the columns of `predictions` and of `predictions_by_day` out."""
     side = int(np.prod(bundle.input_shape))
     predict = predict_batch_udf(
-        Predictor(str(bundle.keras), bundle.temperature),
+        Predictor(str(bundle.keras[0]), bundle.temperature),
         return_type=ANSWERED, batch_size=ROWS, input_tensor_shapes=[[side]],
     )  # fmt: skip
     prepare = F.pandas_udf(prepared_pictures, PREPARED)

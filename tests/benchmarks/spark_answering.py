@@ -96,7 +96,7 @@ def make_predict() -> Callable[[np.ndarray[Any, Any]], Mapping[str, np.ndarray[A
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     bundle = load_bundle(shipped_bundle())
-    model = keras.saving.load_model(bundle.keras, compile=False)
+    model = keras.saving.load_model(bundle.keras[0], compile=False)
 
     def predict(pixels: np.ndarray[Any, Any]) -> Mapping[str, np.ndarray[Any, Any]]:
         started = perf_counter()

@@ -68,8 +68,7 @@ def test_a_bundle_that_fails_its_golden_set_is_not_promoted(
     write_bundle(
         tmp_path / "bad",
         good.facts,
-        tflite=good.tflite,
-        second=good.second,
+        networks=good.networks,
         golden=Golden(wrong.pixels, wrong.probabilities),
     )
     assert main(["models", "promote", str(tmp_path / "bad")]) == 1

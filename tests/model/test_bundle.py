@@ -47,16 +47,16 @@ def test_the_shipped_bundle_passes_its_golden_set() -> None:
 def test_a_bundle_says_what_it_was_trained_and_measured_with() -> None:
     bundle = load_bundle(shipped_bundle())
     assert bundle.metrics["test"]["accuracy"] >= 0.99
-    for network in (bundle.recipe["first"], bundle.recipe["second"]):
+    for network in bundle.recipe["networks"]:
         assert {"name", "epochs", "seed", "data_sha256", "version"} <= set(network)
 
 
 def test_bytes_and_back_is_the_same_bundle() -> None:
     bundle = load_bundle(shipped_bundle())
     again = bundle_from_bytes(bundle_to_bytes(bundle))
-    assert (again.version, again.tflite, again.labels) == (bundle.version, bundle.tflite, bundle.labels)
+    assert (again.version, again.networks, again.labels) == (bundle.version, bundle.networks, bundle.labels)
     assert (again.temperature, again.threshold) == (bundle.temperature, bundle.threshold)
-    assert again.keras is None
+    assert again.keras == ()
     assert again.golden is None
 
 
@@ -110,22 +110,18 @@ def test_cut_bytes_are_no_bundle(cut: int) -> None:
 
 def test_a_written_bundle_is_never_written_over(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
-    written = write_bundle(
-        tmp_path / "new", shipped.facts, tflite=shipped.tflite, second=shipped.second, golden=shipped.golden
-    )
+    written = write_bundle(tmp_path / "new", shipped.facts, networks=shipped.networks, golden=shipped.golden)
     assert load_bundle(tmp_path / "new").version == written.version
     with pytest.raises(BundleError, match="immutable"):
-        write_bundle(tmp_path / "new", shipped.facts, tflite=shipped.tflite, second=shipped.second)
+        write_bundle(tmp_path / "new", shipped.facts, networks=shipped.networks)
 
 
 def test_the_version_is_that_of_the_content(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
     facts = shipped.facts
-    one = write_bundle(tmp_path / "one", facts, tflite=shipped.tflite, second=shipped.second)
-    same = write_bundle(tmp_path / "same", facts, tflite=shipped.tflite, second=shipped.second)
-    other = write_bundle(
-        tmp_path / "other", facts.model_copy(update={"temperature": 2.0}), tflite=shipped.tflite, second=shipped.second
-    )
+    one = write_bundle(tmp_path / "one", facts, networks=shipped.networks)
+    same = write_bundle(tmp_path / "same", facts, networks=shipped.networks)
+    other = write_bundle(tmp_path / "other", facts.model_copy(update={"temperature": 2.0}), networks=shipped.networks)
     assert one.version == same.version != other.version
 
 
@@ -133,7 +129,7 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -
     shipped = load_bundle(shipped_bundle())
     (tmp_path / "file").write_text("")
     with pytest.raises(BundleError, match="cannot be written"):
-        write_bundle(tmp_path / "file" / "bundle", shipped.facts, tflite=shipped.tflite, second=shipped.second)
+        write_bundle(tmp_path / "file" / "bundle", shipped.facts, networks=shipped.networks)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -141,13 +137,13 @@ def test_another_models_answers_fail_the_golden_set(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
     assert shipped.golden is not None
     golden = Golden(shipped.golden.pixels, np.roll(shipped.golden.probabilities, 1, axis=1))
-    other = write_bundle(tmp_path / "other", shipped.facts, tflite=shipped.tflite, second=shipped.second, golden=golden)
+    other = write_bundle(tmp_path / "other", shipped.facts, networks=shipped.networks, golden=golden)
     with pytest.raises(BundleError, match="fails its golden set"):
         check_golden(other, open_engine(other))
 
 
 def test_a_bundle_without_a_golden_set_cannot_be_checked(tmp_path: Path) -> None:
     shipped = load_bundle(shipped_bundle())
-    other = write_bundle(tmp_path / "other", shipped.facts, tflite=shipped.tflite, second=shipped.second)
+    other = write_bundle(tmp_path / "other", shipped.facts, networks=shipped.networks)
     with pytest.raises(BundleError, match="no golden set"):
         check_golden(other, open_engine(other))

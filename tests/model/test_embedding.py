@@ -30,7 +30,7 @@ def _last_layer(tflite: bytes) -> tuple[np.ndarray, np.ndarray]:
 def test_the_last_layer_makes_the_models_own_answers_of_the_embeddings(bundle: Bundle) -> None:
     pixels = bundle.golden.pixels
     embeddings = Embedder(bundle).embed(pixels)
-    weights, bias = _last_layer(bundle.tflite)
+    weights, bias = _last_layer(bundle.networks[0])
     answers = calibrated(embeddings @ weights.T + bias, bundle.temperature)
     assert embeddings.dtype == np.float32
     first = calibrated(LiteRtEngine(bundle).logits(pixels), bundle.temperature)  # of a cascade its first network
@@ -54,4 +54,4 @@ def test_pixels_of_another_shape_are_refused(bundle: Bundle) -> None:
 
 def test_a_model_that_gives_no_embeddings_is_refused_by_name(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match=f"bundle {bundle.version[:12]} gives no embeddings"):
-        Embedder(replace(bundle, tflite=embedding_model(bundle.tflite)[:1000]))
+        Embedder(replace(bundle, networks=(embedding_model(bundle.networks[0])[:1000],)))

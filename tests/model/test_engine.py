@@ -83,12 +83,11 @@ def test_a_model_that_does_not_fit_its_description_is_refused(tmp_path: Path) ->
     two = write_bundle(
         tmp_path / "two",
         shipped.facts.model_copy(update={"labels": ("a", "b")}),
-        tflite=shipped.tflite,
-        second=shipped.second,
+        networks=shipped.networks,
     )
     with pytest.raises(BundleError, match="10 classes"):
         open_engine(two)
-    none = write_bundle(tmp_path / "none", shipped.facts, tflite=b"no model", second=b"none")
+    none = write_bundle(tmp_path / "none", shipped.facts, networks=[b"no model"] * len(shipped.networks))
     with pytest.raises(BundleError, match="cannot be loaded"):
         open_engine(none)
 

@@ -26,6 +26,6 @@ def test_the_page_says_how_large_the_convolutional_ones_are() -> None:
     told = {
         name: int(size.replace(",", "")) for name, size in re.findall(r"^\| `(\w+)` \|.* ([\d,]+) weights", page, re.M)
     }
-    assert set(told) == {"cnn", "narrow", "wide"}
+    assert set(told) == {"cnn", "tiny", "narrow", "wide"}
     for name, size in told.items():
         assert round(RECIPES[name].build((28, 28), 10).count_params(), -3) == pytest.approx(size, abs=1000), name

@@ -24,7 +24,7 @@ def another(folder: Path, temperature: float = 2.0) -> Bundle:
     facts = shipped.facts.model_copy(update={"temperature": temperature})
     pixels = shipped.golden.pixels
     answers = open_engine(replace(shipped, temperature=temperature)).predict(pixels)
-    return write_bundle(folder, facts, tflite=shipped.tflite, second=shipped.second, golden=Golden(pixels, answers))
+    return write_bundle(folder, facts, networks=shipped.networks, golden=Golden(pixels, answers))
 
 
 def test_a_bundle_that_was_put_there_is_found_by_the_beginning_of_its_version(
@@ -45,7 +45,7 @@ def test_the_shipped_bundle_and_the_settings_one_are_there_without_being_put(
     own = settings.model_copy(update={"model": settings.model.model_copy(update={"bundle": str(tmp_path / "mine")})})
     shelf = Shelf(own)
     assert shelf.default.version == bundle.version
-    assert shelf.load(load_bundle(shipped_bundle()).version).keras is not None
+    assert shelf.load(load_bundle(shipped_bundle()).version).keras
 
 
 def test_a_copy_that_was_cut_short_is_no_bundle_and_is_made_again(settings: Settings, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_teacher_of_something_else_is_refused(labels: list[str], shape: tuple[
 def test_of_several_teachers_the_mean_answer_is_learnt(tmp_path: Path) -> None:
     one = load_bundle(shipped_bundle())
     unsure = one.facts.model_copy(update={"temperature": 4 * one.temperature})
-    other = write_bundle(tmp_path / "unsure", unsure, tflite=one.tflite, second=one.second)
+    other = write_bundle(tmp_path / "unsure", unsure, networks=one.networks)
     pixels, _ = golden()
     truths = np.eye(10, dtype=np.float32)[np.full(len(pixels), 7)]
     root = np.sqrt((open_engine(one).predict(pixels) + open_engine(other).predict(pixels)) / 2)
@@ -62,9 +62,7 @@ def test_of_several_teachers_the_mean_answer_is_learnt(tmp_path: Path) -> None:
     assert Teacher([one, other], DIGITS, (28, 28)).answers(pixels, truths) == pytest.approx(wanted, abs=1e-5)
     letters = one.facts.model_copy(update={"labels": tuple("abcdefghij")})
     with pytest.raises(BundleError, match="answers a, b, c"):
-        Teacher(
-            [one, write_bundle(tmp_path / "letters", letters, tflite=one.tflite, second=one.second)], DIGITS, (28, 28)
-        )
+        Teacher([one, write_bundle(tmp_path / "letters", letters, networks=one.networks)], DIGITS, (28, 28))
 
 
 @needs_tensorflow

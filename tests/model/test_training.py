@@ -146,7 +146,7 @@ def test_a_small_training_ends_with_a_bundle_that_knows_its_digits(tmp_path: Pat
     assert bundle.metrics["test"]["accuracy"] >= 0.9
     assert bundle.recipe["imitations"] == 40
     assert bundle.metrics["quantised_apart"] < 1e-2
-    assert len(bundle.tflite) < 2 * keras.saving.load_model(bundle.keras).count_params()  # a byte each
+    assert len(bundle.networks[0]) < 2 * keras.saving.load_model(bundle.keras[0]).count_params()  # a byte each
     assert check_golden(bundle, open_engine(bundle)) == 48
     assert steps[-1].epoch == 3
     assert steps[-1].end is not None

@@ -73,7 +73,7 @@ def prepare(
 def train(
     data: Annotated[str, typer.Argument(help="What `prepare` made, or a folder of MNIST's IDX files.")],
     out: Annotated[Path, typer.Option(help="The bundle's folder; must not exist yet.")],
-    recipe: Annotated[str, typer.Option(help="cnn, narrow, wide, mlp, dense or resnet.")] = "cnn",
+    recipe: Annotated[str, typer.Option(help="cnn, tiny, narrow, wide, mlp, dense or resnet.")] = "cnn",
     epochs: Annotated[int, typer.Option(min=0, help="0: the recipe's.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same model.")] = 1,
     batch: Annotated[int, typer.Option(min=0, help="Pictures a step; 0: the recipe's.")] = 0,

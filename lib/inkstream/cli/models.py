@@ -178,15 +178,19 @@ def import_(
 
 
 @models.command(
-    epilog="Example: `./submit.sh models join var/models/small var/models/wide var/data/mnist --out var/models/both`."
+    epilog="Example: `./submit.sh models join var/models/narrow var/models/wide var/data/mnist --out var/models/both`."
 )
 def join(
-    first: Annotated[Path, typer.Argument(help="A bundle's folder: the network that answers every picture.")],
-    second: Annotated[Path, typer.Argument(help="One with the same labels: asked where the first is unsure.")],
-    data: Annotated[str, typer.Argument(help="What both learnt from: it tells when the second is to be asked.")],
+    bundles: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="BUNDLE...", help="Two or three folders, the quickest first: the next is asked where one is unsure."
+        ),
+    ],
+    data: Annotated[str, typer.Argument(help="What all learnt from: it tells when the next is to be asked.")],
     out: Annotated[Path, typer.Option(help="The new bundle's folder; must not exist yet.")],
 ) -> None:
-    """Two bundles to one, a cascade: nearly as quick as the first, as often right as the second."""
+    """Two or three bundles to one, a cascade: nearly as quick as the first, as often right as the last."""
     from inkstream.cli.models_view import console
     from inkstream.dataset.training_data import open_training_data
     from inkstream.dataset.watching import bundle_table
@@ -194,8 +198,8 @@ def join(
     from inkstream.model.joining import join_bundles
 
     pictures, _ = open_training_data(data)
-    with console().status("Asking both networks"):
-        bundle = join_bundles(load_bundle(first), load_bundle(second), pictures, out)
+    with console().status("Asking the networks"):
+        bundle = join_bundles([load_bundle(folder) for folder in bundles], pictures, out)
     console().print(bundle_table(bundle))
     console().print(f"{out}: version {bundle.version[:12]}. `./submit.sh models promote {out}` lets it answer.")
 

@@ -53,7 +53,8 @@ def bundle_table(bundle: Bundle) -> Table:
         "log_loss": "{:.4f}",
         "uncertain_share": "{:.2%}",
         "wrong_among_uncertain": "{:,}",
-        "asked_share": "{:.2%}",  # of a cascade: how many both networks were asked about
+        "asked_second_share": "{:.2%}",  # of a cascade
+        "asked_third_share": "{:.2%}",
     }
     for name, form in rows.items():
         if name not in metrics["test"]:

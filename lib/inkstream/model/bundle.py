@@ -1,9 +1,9 @@
 """A model bundle: folder or bytes in, a checked, frozen Bundle out.
 
 A folder is immutable and holds `model.keras`, `model.tflite`, `golden/golden.npz` and `bundle.json`; that of a cascade
-also `second.tflite` and `second.keras`, the network that answers what the first is unsure of. bundle.json names the
-sha256 of each other file and its own version: the sha256 of everything else that it says. So one flipped byte anywhere
-is found when the bundle is loaded.
+also `second.*`, and `third.*` where it has three: the networks that answer what those before them are unsure of.
+bundle.json names the sha256 of each other file and its own version: the sha256 of everything else that it says. So one
+flipped byte anywhere is found when the bundle is loaded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,20 +23,19 @@ import numpy as np
 
 from inkstream.errors import BundleError
 from inkstream.model.keras_archive import check_keras_archive
-from inkstream.model.manifest import FORMAT, MANIFEST, Cascade, Facts, Manifest, parse_manifest
+from inkstream.model.manifest import FORMAT, MANIFEST, Facts, Manifest, Step, parse_manifest
 
 if TYPE_CHECKING:
     from inkstream.model.engine import Engine
 
-KERAS_FILE = "model.keras"
-TFLITE_FILE = "model.tflite"
-SECOND_FILE = "second.tflite"
-SECOND_KERAS_FILE = "second.keras"
+NETWORKS = ("model", "second", "third")  # in the order in which they are asked
+TFLITE_FILES = tuple(f"{name}.tflite" for name in NETWORKS)
+KERAS_FILES = tuple(f"{name}.keras" for name in NETWORKS)
 GOLDEN_FILE = "golden/golden.npz"
 # What the same bundle may differ by between kinds of machine. Rounded otherwise by one part in 10,000,000 (1,000,000),
 # as another order of sums does, the answers of an 8-bit network move by up to 0.0004 (0.005).
 GOLDEN_TOLERANCE = 1e-2
-_MAGIC = b"inkstream-bundle/2\n"
+_MAGIC = b"inkstream-bundle/3\n"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,11 @@ class Golden:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A checked bundle. `threshold`: confidence under it is `uncertain`. `keras` is None where it came as bytes."""
+    """A checked bundle. `threshold`: confidence under it is `uncertain`.
+
+    networks: LiteRT models, one, or a cascade's two or three in the order in which they are asked. keras: their files
+    in the same order, or none where it came as bytes.
+    """
 
     labels: tuple[str, ...]
     version: str
@@ -60,11 +63,10 @@ class Bundle:
     metrics: dict[str, Any]
     recipe: dict[str, Any]
     created: str
-    tflite: bytes
-    keras: Path | None
+    networks: tuple[bytes, ...]
+    keras: tuple[Path, ...]
     manifest: Manifest
     golden: Golden | None
-    second: bytes = b""  # the LiteRT model of a cascade's second network
 
     @property
     def facts(self) -> Facts:
@@ -72,13 +74,9 @@ class Bundle:
         return Facts(**self.manifest.model_dump(include=set(Facts.model_fields)))
 
     @property
-    def cascade(self) -> Cascade | None:
+    def cascade(self) -> tuple[Step, ...]:
+        """When each network after the first is asked."""
         return self.manifest.cascade
-
-    @property
-    def second_keras(self) -> Path | None:
-        """The Keras file of a cascade's second network."""
-        return self.keras.with_name(SECOND_KERAS_FILE) if self.keras and self.cascade else None
 
 
 def shipped_bundle() -> Path:
@@ -94,44 +92,38 @@ def load_bundle(path: Path | str) -> Bundle:
     """
     folder = Path(path)
     manifest = parse_manifest(_read(folder / MANIFEST), str(folder / MANIFEST))
-    if unknown := sorted(set(manifest.files) - {KERAS_FILE, TFLITE_FILE, SECOND_FILE, SECOND_KERAS_FILE, GOLDEN_FILE}):
+    if unknown := sorted(set(manifest.files) - {*TFLITE_FILES, *KERAS_FILES, GOLDEN_FILE}):
         raise BundleError(f"{folder / MANIFEST} names {unknown[0]!r}, which is no part of a bundle")
     contents = {name: _read(folder / name) for name in manifest.files}
     for name, content in contents.items():
         _check_digest(manifest, name, content, str(folder / name))
-    for name in (TFLITE_FILE, *([SECOND_FILE] if manifest.cascade else [])):
+    count = 1 + len(manifest.cascade)
+    for name in TFLITE_FILES[:count]:
         if name not in contents:
             raise BundleError(f"{folder / MANIFEST} names no {name}; the bundle is incomplete, train or copy it again")
-    for name in {KERAS_FILE, SECOND_KERAS_FILE} & set(contents):
+    for name in set(KERAS_FILES) & set(contents):
         check_keras_archive(contents[name], str(folder / name))
     golden = _read_golden(contents[GOLDEN_FILE], folder / GOLDEN_FILE) if GOLDEN_FILE in contents else None
-    last = SECOND_KERAS_FILE if manifest.cascade else KERAS_FILE
-    keras = folder / KERAS_FILE if {KERAS_FILE, last} <= set(contents) else None
-    return _bundle(manifest, contents[TFLITE_FILE], contents.get(SECOND_FILE, b""), keras, golden)
+    keras = [folder / name for name in KERAS_FILES[:count] if name in contents]
+    networks = [contents[name] for name in TFLITE_FILES[:count]]
+    return _bundle(manifest, networks, keras if len(keras) == count else (), golden)
 
 
 def write_bundle(
     folder: Path,
     facts: Facts,
-    *,
-    tflite: bytes,
-    second: bytes = b"",
-    keras: bytes | None = None,
-    second_keras: bytes | None = None,
+    networks: Sequence[bytes],
+    keras: Sequence[bytes] = (),
     golden: Golden | None = None,
 ) -> Bundle:
     """Facts and files in, a new folder on disk and its Bundle out. The folder appears whole or not at all.
 
+    networks, keras: as in Bundle, the files' bytes.
+
     Raises:
         BundleError: the folder is there already (bundles are immutable) or cannot be written.
     """
-    files = {TFLITE_FILE: tflite}
-    if second:
-        files[SECOND_FILE] = second
-    if keras is not None:
-        files[KERAS_FILE] = keras
-    if second_keras is not None:
-        files[SECOND_KERAS_FILE] = second_keras
+    files = dict(zip((*TFLITE_FILES[: len(networks)], *KERAS_FILES[: len(keras)]), (*networks, *keras), strict=True))
     if golden is not None:
         files[GOLDEN_FILE] = _golden_bytes(golden)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
@@ -146,7 +138,7 @@ def write_bundle(
 
 def bundle_to_bytes(bundle: Bundle) -> bytes:
     """What Spark broadcasts: the manifest and the LiteRT models, one after the other, each behind its length."""
-    parts = (json.dumps(bundle.manifest.as_json()).encode(), bundle.tflite, bundle.second)
+    parts = (json.dumps(bundle.manifest.as_json()).encode(), *bundle.networks)
     return _MAGIC + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
@@ -160,17 +152,19 @@ def bundle_from_bytes(data: bytes) -> Bundle:
     if not data.startswith(_MAGIC):
         raise BundleError(f"{what} does not begin as a bundle does ({data[:20]!r}); it was made by another version")
     parts, end = [], len(_MAGIC)
-    for _ in range(3):
+    while end < len(data):
         start = end + 4
         end = start + int.from_bytes(data[end:start], "big")
         parts.append(bytes(data[start:end]))
-    if end != len(data):
+    if end != len(data) or not parts:
         raise BundleError(f"{what} has {len(data):,} bytes instead of {end:,}: it is damaged")
     manifest = parse_manifest(parts[0], what)
-    _check_digest(manifest, TFLITE_FILE, parts[1], f"{TFLITE_FILE} of {what}")
-    if manifest.cascade:
-        _check_digest(manifest, SECOND_FILE, parts[2], f"{SECOND_FILE} of {what}")
-    return _bundle(manifest, parts[1], parts[2], None, None)
+    networks = parts[1:]
+    if len(networks) != 1 + len(manifest.cascade):
+        raise BundleError(f"{what} has {len(networks)} networks instead of {1 + len(manifest.cascade)}: it is damaged")
+    for name, network in zip(TFLITE_FILES, networks, strict=False):
+        _check_digest(manifest, name, network, f"{name} of {what}")
+    return _bundle(manifest, networks, (), None)
 
 
 def check_golden(bundle: Bundle, engine: Engine) -> int:
@@ -197,7 +191,7 @@ def check_golden(bundle: Bundle, engine: Engine) -> int:
     return len(expected)
 
 
-def _bundle(manifest: Manifest, tflite: bytes, second: bytes, keras: Path | None, golden: Golden | None) -> Bundle:
+def _bundle(manifest: Manifest, networks: Sequence[bytes], keras: Sequence[Path], golden: Golden | None) -> Bundle:
     return Bundle(
         labels=manifest.labels,
         version=manifest.version,
@@ -208,11 +202,10 @@ def _bundle(manifest: Manifest, tflite: bytes, second: bytes, keras: Path | None
         metrics=manifest.metrics,
         recipe=manifest.recipe,
         created=manifest.created,
-        tflite=tflite,
-        keras=keras,
+        networks=tuple(networks),
+        keras=tuple(keras),
         manifest=manifest,
         golden=golden,
-        second=second,
     )
 
 

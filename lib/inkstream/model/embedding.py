@@ -27,7 +27,7 @@ class Embedder:
         what = f"the LiteRT model of bundle {bundle.version[:12]}"
         try:
             with quiet_stderr():
-                self._interpreter = Interpreter(model_content=embedding_model(bundle.tflite), num_threads=1)
+                self._interpreter = Interpreter(model_content=embedding_model(bundle.networks[0]), num_threads=1)
                 self._input = self._interpreter.get_input_details()[0]["index"]
                 self._output = self._interpreter.get_output_details()[0]["index"]
                 shape = self._interpreter.get_input_details()[0]["shape"][1:]

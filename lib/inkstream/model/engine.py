@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,11 +18,11 @@ import numpy as np
 
 from inkstream.errors import BundleError, SetupError
 from inkstream.model.bundle import Bundle, write_bundle
-from inkstream.model.manifest import Facts
+from inkstream.model.manifest import Facts, Step
 
 CHUNK_ROWS = 32
-SECOND_ROWS = 8  # of a cascade's second network: of 512 pictures it looks at some fifty
-MOVES = ((0, 0), (1, 1), (-1, -1))  # down and to the right, in pixels; with the other six it is no more often right
+FURTHER_ROWS = 4  # of a cascade's further networks: of 512 pictures they look at some thirty
+MOVES = ((1, 1), (-1, -1))  # down and to the right, in pixels; with the other six it is no more often right
 
 
 class Engine(Protocol):
@@ -47,10 +47,10 @@ def open_engine(bundle: Bundle) -> Engine:
     return LiteRtEngine(bundle)
 
 
-def open_draft(facts: Facts, tflite: bytes, second: bytes = b"") -> LiteRtEngine:
+def open_draft(facts: Facts, *networks: bytes) -> LiteRtEngine:
     """The same engine of a bundle that is not written yet: what it answers is to be measured first."""
     with tempfile.TemporaryDirectory() as folder:
-        return LiteRtEngine(write_bundle(Path(folder) / "draft", facts, tflite=tflite, second=second))
+        return LiteRtEngine(write_bundle(Path(folder) / "draft", facts, networks=networks))
 
 
 class _Network(Protocol):
@@ -61,42 +61,47 @@ class _Network(Protocol):
 class _Answering:
     """What both engines have in common. Calls from several threads take turns.
 
-    Of a cascade the second network answers what the first is unsure of: what a large network knows at nearly a small
-    one's price (Park et al., Big/Little Deep Neural Network for Ultra Low Power Inference, 2015). Since that is seldom,
-    it looks at each picture three times, moved by a pixel each way as well: the mean is wrong less often (Krizhevsky
-    et al., ImageNet Classification with Deep Convolutional Neural Networks, 2012).
+    Of a cascade each network answers what those before it are unsure of: what a large network knows at nearly a small
+    one's price (Park et al., Big/Little Deep Neural Network for Ultra Low Power Inference, 2015). Where the last one is
+    unsure too, it looks twice more, at the picture moved by a pixel: the mean is wrong less often (Krizhevsky et al.,
+    ImageNet Classification with Deep Convolutional Neural Networks, 2012).
     """
 
-    def __init__(self, bundle: Bundle, first: _Network, second: _Network | None) -> None:
+    def __init__(self, bundle: Bundle, networks: Sequence[_Network]) -> None:
         self.bundle = bundle
         self._lock = threading.Lock()
-        self._first, self._second = first, second
+        self._networks = networks
 
     def predict(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """As Engine.predict."""
         probabilities = calibrated(self.logits(pixels), self.bundle.temperature)
-        if cascade := self.bundle.cascade:
-            unsure = np.flatnonzero(probabilities.max(axis=1) < np.float32(cascade.below))
+        for number, step in enumerate(self.bundle.cascade, 1):
+            unsure = _under(step.below, probabilities)
             if len(unsure):
-                probabilities[unsure] = calibrated(self.second_logits(pixels[unsure]), cascade.temperature)
+                probabilities[unsure] = self._asked(number, step, pixels[unsure])
         return probabilities
 
-    def logits(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """uint8 (N, *input_shape) in; float32 (N, classes), what the first network itself answers, out."""
-        _check_pixels(pixels, self.bundle)
-        with self._lock:
-            return self._first.logits(pixels)
+    def _asked(self, number: int, step: Step, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """What a cascade's further network answers, calibrated."""
+        logits = self.logits(pixels, number)
+        probabilities = calibrated(logits, step.temperature)
+        unsure = _under(step.again, probabilities)
+        if len(unsure):
+            moved = np.concatenate([_moved(pixels[unsure], *move) for move in MOVES])
+            more = self.logits(moved, number).reshape(len(MOVES), len(unsure), -1)
+            probabilities[unsure] = calibrated(np.mean([logits[unsure], *more], axis=0), step.temperature)
+        return probabilities
 
-    def second_logits(self, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The same of a cascade's second network: the mean over MOVES."""
+    def logits(self, pixels: np.ndarray[Any, Any], number: int = 0) -> np.ndarray[Any, Any]:
+        """uint8 (N, *input_shape) in; float32 (N, classes), what the network of that number itself answers, out."""
         _check_pixels(pixels, self.bundle)
-        if self._second is None:
-            raise ValueError(f"bundle {self.bundle.version[:12]} has no second network")
-        seen = np.concatenate([_moved(pixels, *move) for move in MOVES])
         with self._lock:
-            logits = self._second.logits(seen)
-        mean: np.ndarray[Any, Any] = logits.reshape(len(MOVES), len(pixels), -1).mean(axis=0)
-        return mean
+            return self._networks[number].logits(pixels)
+
+
+def _under(confidence: float, probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The numbers of the rows whose confidence is lower, compared as float32: as it is stored."""
+    return np.flatnonzero(probabilities.max(axis=1) < np.float32(confidence))
 
 
 def _moved(pixels: np.ndarray[Any, Any], down: int, right: int) -> np.ndarray[Any, Any]:
@@ -113,8 +118,9 @@ class LiteRtEngine(_Answering):
     """LiteRT on one thread."""
 
     def __init__(self, bundle: Bundle) -> None:
-        second = _LiteRtNetwork(bundle, bundle.second, SECOND_ROWS) if bundle.cascade else None
-        super().__init__(bundle, _LiteRtNetwork(bundle, bundle.tflite, CHUNK_ROWS), second)
+        first, *further = bundle.networks
+        rest = [_LiteRtNetwork(bundle, network, FURTHER_ROWS) for network in further]
+        super().__init__(bundle, [_LiteRtNetwork(bundle, first, CHUNK_ROWS), *rest])
 
 
 class _LiteRtNetwork:
@@ -130,7 +136,7 @@ class _LiteRtNetwork:
         whole = len(pixels) - len(pixels) % self._rows
         for start in range(0, whole, self._rows):
             self._chunk.run(pixels[start : start + self._rows], logits[start : start + self._rows])
-        if len(pixels) - whole > self._rows // 5:  # fewer are quicker one by one than as a padded chunk
+        if len(pixels) - whole > self._rows // 2:  # fewer are quicker one by one than as a padded chunk
             self._chunk.run(pixels[whole:], logits[whole:])
         else:
             for row in range(whole, len(pixels)):
@@ -190,9 +196,8 @@ def quiet_stderr() -> Iterator[None]:
 class KerasEngine(_Answering):
     """Keras (TensorFlow): what the bundle was trained with, and the engine for what LiteRT cannot convert."""
 
-    def __init__(self, bundle: Bundle, keras: Path) -> None:
-        second = _KerasNetwork(bundle, bundle.second_keras) if bundle.second_keras else None
-        super().__init__(bundle, _KerasNetwork(bundle, keras), second)
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(bundle, [_KerasNetwork(bundle, file) for file in bundle.keras])
 
 
 class _KerasNetwork:
@@ -220,9 +225,9 @@ def open_keras_engine(bundle: Bundle) -> Engine:
         BundleError: the bundle has no Keras file on disk, or it cannot be loaded.
         SetupError: TensorFlow is not installed.
     """
-    if bundle.keras is None:
+    if not bundle.keras:
         raise BundleError(f"bundle {bundle.version[:12]} has no model.keras on disk; load it from its folder")
-    return KerasEngine(bundle, bundle.keras)
+    return KerasEngine(bundle)
 
 
 def calibrated(logits: np.ndarray[Any, Any], temperature: float) -> np.ndarray[Any, Any]:

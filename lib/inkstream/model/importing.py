@@ -66,7 +66,7 @@ def import_keras_model(
     apart = float(np.abs(answers - probabilities_of(served, pixels)).max())
     if not apart <= ENGINES_APART:
         raise BundleError(f"LiteRT's answers differ from Keras's by {apart:.2g} (allowed: {ENGINES_APART:g})")
-    return write_bundle(out, facts, tflite=tflite, keras=keras_bytes(served), golden=Golden(pixels, answers))
+    return write_bundle(out, facts, networks=[tflite], keras=[keras_bytes(served)], golden=Golden(pixels, answers))
 
 
 def _input_shape(model: Any, file: Path) -> tuple[int, ...]:

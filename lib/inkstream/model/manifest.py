@@ -14,13 +14,18 @@ MANIFEST = "bundle.json"
 FORMAT = 1
 
 
-class Cascade(BaseModel):
-    """When a second network answers: where the first one's confidence is under `below`. temperature: the second's."""
+class Step(BaseModel):
+    """When a cascade's further network is asked: where the answer so far has less confidence than `below`.
+
+    temperature: what its own logits are calibrated by. again: the confidence under which it looks at the picture twice
+    more, moved by a pixel; 0: never.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     below: float = Field(gt=0, le=1)
     temperature: float = Field(gt=0)
+    again: float = Field(0, ge=0, le=1)
 
 
 class Facts(BaseModel):
@@ -36,7 +41,7 @@ class Facts(BaseModel):
     metrics: dict[str, Any]
     recipe: dict[str, Any]
     created: str
-    cascade: Cascade | None = None
+    cascade: tuple[Step, ...] = Field((), max_length=2)
 
     @model_validator(mode="after")
     def _labels_are_distinct(self) -> Facts:

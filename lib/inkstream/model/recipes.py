@@ -58,15 +58,27 @@ def build_cnn(input_shape: tuple[int, ...], classes: int) -> Any:
     return _classified("cnn", inputs, x, classes)
 
 
+def build_tiny(input_shape: tuple[int, ...], classes: int) -> Any:
+    """The first network of a cascade of three: three convolutions; 29,000 weights, 350,000 products.
+
+    It sees no more than 24x24 of 28x28: what it misses of a stroke that ends farther out leaves it unsure.
+    """
+    from keras import layers
+
+    inputs, x = _rescaled(input_shape)
+    x = _thinned(_conv(_conv(layers.Cropping2D(2)(x), 16, 2), 32, 2))
+    return _classified("tiny", inputs, _conv(x, 64, 2), classes)
+
+
 def build_narrow(input_shape: tuple[int, ...], classes: int) -> Any:
-    """The first network of a cascade: nothing at 28x28; 52,000 weights, 1.5 million products."""
+    """A cascade's first network of two, or second of three: nothing at 28x28; 52,000 weights, 1.5 million products."""
     inputs, x = _rescaled(input_shape)
     x = _thinned(_residual(_residual(_conv(_conv(x, 16, 2), 32, 2))))
     return _classified("narrow", inputs, _conv(x, 64, 2), classes)
 
 
 def build_wide(input_shape: tuple[int, ...], classes: int) -> Any:
-    """A cascade's second network, and a teacher: two convolutions at each size; 140,000 weights, 7 million products."""
+    """A cascade's last network, and a teacher: two convolutions at each size; 140,000 weights, 7 million products."""
     inputs, x = _rescaled(input_shape)
     x = _halved(_residual(_conv(x, 12)))
     x = _halved(_residual(_conv(x, 32)))
@@ -149,6 +161,7 @@ _CNN = Recipe(
 )
 _ALL = (
     _CNN,
+    replace(_CNN, name="tiny", build=build_tiny),
     replace(_CNN, name="narrow", build=build_narrow),
     replace(_CNN, name="wide", build=build_wide),
     Recipe(

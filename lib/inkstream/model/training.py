@@ -135,8 +135,8 @@ def _calibrated_bundle(
     return write_bundle(
         out,
         facts.model_copy(update={"metrics": metrics}),
-        tflite=tflite,
-        keras=keras_file,
+        networks=[tflite],
+        keras=[keras_file],
         golden=Golden(pixels, engine.predict(pixels)),
     )
 

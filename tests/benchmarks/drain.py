@@ -17,9 +17,10 @@ METHOD = (
     "tables and answers (acks=all, LOCAL_QUORUM, rows on disk before their answers). warm_per_s: answers a second "
     "after the warm-up, by the broker's timestamps of images.predicted (an answer follows its rows); cold_per_s: all "
     "of them from the start of the command. Afterwards every upload's id is looked for in each table and among the "
-    "answers; Kafka to Kafka, among the answers alone. predict_batch_udf runs the bundle's Keras model, all others "
-    "LiteRT. Before the first round one drain is not counted (Kafka and Cassandra, just started, are slower for who "
-    "comes first), and who that is changes from round to round."
+    "answers; Kafka to Kafka, among the answers alone. predict_batch_udf runs the Keras model of the bundle's first "
+    "network alone, to its favour; all others run the whole cascade in LiteRT. Before the first round one drain is "
+    "not counted (Kafka and Cassandra, just started, are slower for who comes first), and who that is changes from "
+    "round to round."
 )
 WARM_UP = 20_000  # one micro-batch
 FEWER = 20_000  # after the warm-up, for those that take very long: one micro-batch more

@@ -21,10 +21,11 @@ from inkstream.local.extras import ensure_extra
 from inkstream.local.ports import free_port
 
 METHOD = (
-    "aiohttp over kept connections, in the benchmark's own process, sends a JPEG of about 20 kB again and again; "
-    "16 requests under way. InkStream: 202 once all in-sync replicas of Kafka have it (its ids are looked for in "
-    "images.uploaded). Flask: the answer itself, by Keras' predict in the request; no Kafka, nothing stored. waiting: "
-    "at 10 a second, until the answer is in the response (?wait=5), a stream running; a minute of the same goes before."
+    "aiohttp over kept connections, in the benchmark's own process, sends a JPEG of about 20 kB again and again; 16 "
+    "requests under way. InkStream: 202 once all in-sync replicas of Kafka have it (its ids are looked for in "
+    "images.uploaded). Flask: the first network's answer itself, by Keras' predict in the request; no Kafka, nothing "
+    "stored. waiting: at 10 a second, until the answer is in the response (?wait=5), a stream running; a minute of "
+    "the same goes before."
 )
 UNDER_WAY = 16
 RATE = 10

@@ -27,11 +27,12 @@ METHOD = (
     "Images that the plain consumer has stored get rows of a second version in predictions and predictions_by_day: "
     "the shipped network with another temperature, so that its version differs and its work does not. InkStream: "
     "jobs/rescore.py, with its look for what is answered already and its comparison of the versions. The other: a "
-    "batch script with the project's decoder and normaliser and the bundle's Keras model in predict_batch_udf, 512 "
-    "pictures a call, read and written through the same connector, with the same spark-submit line. warm_per_s: from "
-    "the first prediction (predicted_at) to the end of the process; cold_per_s: from the command to the end. "
-    "peak_own_mib: what all processes hold of their own, the most that was seen once a second. Which is first changes "
-    "from round to round. Afterwards every stored id is looked for among the version's rows in both tables."
+    "batch script with the project's decoder and normaliser and the Keras model of the bundle's first network alone, "
+    "to its favour, in predict_batch_udf, 512 pictures a call, read and written through the same connector, with the "
+    "same spark-submit line. warm_per_s: from the first prediction (predicted_at) to the end of the process; "
+    "cold_per_s: from the command to the end. peak_own_mib: what all processes hold of their own, the most that was "
+    "seen once a second. Which is first changes from round to round. Afterwards every stored id is looked for among "
+    "the version's rows in both tables."
 )
 UDF = "predict_batch_udf, Keras"
 VERSIONED = TABLES[1:]

@@ -19,7 +19,10 @@ _IDENTIFIER = b"TFL3"
 
 
 class Embedder:
-    """The embeddings of one bundle's pictures, on one thread. `size`: numbers a picture."""
+    """The embeddings of one bundle's pictures, on one thread. `size`: numbers a picture.
+
+    A cascade's are those of its last network, which tells the classes best apart.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -27,7 +30,7 @@ class Embedder:
         what = f"the LiteRT model of bundle {bundle.version[:12]}"
         try:
             with quiet_stderr():
-                self._interpreter = Interpreter(model_content=embedding_model(bundle.networks[0]), num_threads=1)
+                self._interpreter = Interpreter(model_content=embedding_model(bundle.networks[-1]), num_threads=1)
                 self._input = self._interpreter.get_input_details()[0]["index"]
                 self._output = self._interpreter.get_output_details()[0]["index"]
                 shape = self._interpreter.get_input_details()[0]["shape"][1:]

@@ -7,7 +7,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ from inkstream.settings import Settings, load_settings
 from inkstream.spark import BRIEF_JAVA, default_conf, java_options, submit_environment
 
 SettingsFactory = Callable[[], Settings]
+
+# Of a Cassandra that is never started again: each table that is made or dropped waits for no disk.
+FLEETING = "-Dcassandra.test.flush_local_schema_changes=false -Dcassandra.unsafesystem=true"
 
 # Taken out of the environment: it is no setting, and what tests start has nothing to skip.
 NO_SKIPS = os.environ.pop("INKSTREAM_NO_SKIPS", "") == "1"
@@ -60,7 +63,7 @@ def quick_java(tmp_path_factory: pytest.TempPathFactory) -> None:
         if tool.name != "java":
             (quick / "bin" / tool.name).symlink_to(tool)
     java = quick / "bin" / "java"
-    java.write_text(f'#!/bin/sh\nexec "{home}/bin/java" {BRIEF_JAVA} "$@"\n')
+    java.write_text(f'#!/bin/sh\nexec "{home}/bin/java" {BRIEF_JAVA} $FLEETING "$@"\n')
     java.chmod(0o755)
     os.environ["JAVA_HOME"] = str(quick)
 
@@ -69,7 +72,10 @@ def quick_java(tmp_path_factory: pytest.TempPathFactory) -> None:
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServices]:
     """Kafka and Cassandra in a folder of their own, on free ports, whatever the developer has running."""
     blank = load_settings().model_copy(update={"kafka": Settings().kafka, "cassandra": Settings().cassandra})
-    with running_services(blank, tmp_path_factory.mktemp("services")) as running:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setenv("FLEETING", FLEETING)
+        running = stack.enter_context(running_services(blank, tmp_path_factory.mktemp("services")))
+        patch.undo()
         yield running
 
 

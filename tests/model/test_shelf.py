@@ -38,6 +38,17 @@ def test_a_bundle_that_was_put_there_is_found_by_the_beginning_of_its_version(
     assert shelf.add(tmp_path / "new").version == bundle.version
 
 
+def test_a_bundle_that_was_trained_into_the_folder_by_a_name_is_no_version_before_it_is_put_there(
+    settings: Settings, tmp_path: Path
+) -> None:
+    shelf = Shelf(settings)
+    (tmp_path / "models").mkdir()
+    bundle = another(tmp_path / "models" / "mine")
+    assert list(shelf.versions()) == [shelf.default.version]
+    shelf.add(tmp_path / "models" / "mine")
+    assert set(shelf.versions()) == {bundle.version, shelf.default.version}
+
+
 def test_the_shipped_bundle_and_the_settings_one_are_there_without_being_put(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -60,10 +60,11 @@ def own_settings(settings: Settings, folder: Path, **report: Any) -> Settings:
 
 
 def interpreting(spark: SparkSession) -> SparkSession:
-    """A session that compiles no plan: of a few hundred rows the compiling takes longer than the running."""
+    """A session that compiles no plan and plans once: of a few hundred rows that takes longer than the running."""
     session = spark.newSession()
     session.conf.set("spark.sql.codegen.wholeStage", "false")
     session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+    session.conf.set("spark.sql.adaptive.enabled", "false")
     return session
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,11 @@ def quick_java(tmp_path_factory: pytest.TempPathFactory) -> None:
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServices]:
     """Kafka and Cassandra in a folder of their own, on free ports, whatever the developer has running."""
     blank = load_settings().model_copy(update={"kafka": Settings().kafka, "cassandra": Settings().cassandra})
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLEETING", FLEETING)
-        running = stack.enter_context(running_services(blank, tmp_path_factory.mktemp("services")))
-        patch.undo()
-        yield running
+        with running_services(blank, tmp_path_factory.mktemp("services")) as running:
+            patch.undo()  # what a test starts may be killed and started again
+            yield running
 
 
 @contextmanager

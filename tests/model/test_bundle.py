@@ -10,6 +10,8 @@ import pytest
 from inkstream.errors import BundleError
 from inkstream.image.normalise import PREPROCESS
 from inkstream.model.bundle import (
+    KERAS_FILES,
+    TFLITE_FILES,
     Golden,
     bundle_from_bytes,
     bundle_to_bytes,
@@ -20,7 +22,7 @@ from inkstream.model.bundle import (
 )
 from inkstream.model.engine import open_engine
 
-FILES = ["bundle.json", "model.tflite", "model.keras", "golden/golden.npz"]
+FILES = ["bundle.json", *TFLITE_FILES, *KERAS_FILES, "golden/golden.npz"]
 
 
 @pytest.fixture

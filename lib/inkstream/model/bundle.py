@@ -23,12 +23,11 @@ import numpy as np
 
 from inkstream.errors import BundleError
 from inkstream.model.keras_archive import check_keras_archive
-from inkstream.model.manifest import FORMAT, MANIFEST, Facts, Manifest, Step, parse_manifest
+from inkstream.model.manifest import FORMAT, MANIFEST, NETWORKS, Facts, Manifest, Step, parse_manifest
 
 if TYPE_CHECKING:
     from inkstream.model.engine import Engine
 
-NETWORKS = ("model", "second", "third")  # in the order in which they are asked
 TFLITE_FILES = tuple(f"{name}.tflite" for name in NETWORKS)
 KERAS_FILES = tuple(f"{name}.keras" for name in NETWORKS)
 GOLDEN_FILE = "golden/golden.npz"
@@ -112,6 +111,7 @@ def load_bundle(path: Path | str) -> Bundle:
 def write_bundle(
     folder: Path,
     facts: Facts,
+    *,
     networks: Sequence[bytes],
     keras: Sequence[bytes] = (),
     golden: Golden | None = None,

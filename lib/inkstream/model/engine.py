@@ -21,7 +21,7 @@ from inkstream.model.bundle import Bundle, write_bundle
 from inkstream.model.manifest import Facts, Step
 
 CHUNK_ROWS = 32
-FURTHER_ROWS = 4  # of a cascade's further networks: of 512 pictures they look at some thirty
+FURTHER_ROWS = 4  # of a cascade's further networks: of 512 pictures they look at some fifty and twenty
 MOVES = ((1, 1), (-1, -1))  # down and to the right, in pixels; with the other six it is no more often right
 
 
@@ -76,7 +76,7 @@ class _Answering:
         """As Engine.predict."""
         probabilities = calibrated(self.logits(pixels), self.bundle.temperature)
         for number, step in enumerate(self.bundle.cascade, 1):
-            unsure = _under(step.below, probabilities)
+            unsure = np.flatnonzero(less_sure(probabilities, step.below))
             if len(unsure):
                 probabilities[unsure] = self._asked(number, step, pixels[unsure])
         return probabilities
@@ -85,7 +85,7 @@ class _Answering:
         """What a cascade's further network answers, calibrated."""
         logits = self.logits(pixels, number)
         probabilities = calibrated(logits, step.temperature)
-        unsure = _under(step.again, probabilities)
+        unsure = np.flatnonzero(less_sure(probabilities, step.again))
         if len(unsure):
             moved = np.concatenate([_moved(pixels[unsure], *move) for move in MOVES])
             more = self.logits(moved, number).reshape(len(MOVES), len(unsure), -1)
@@ -99,9 +99,10 @@ class _Answering:
             return self._networks[number].logits(pixels)
 
 
-def _under(confidence: float, probabilities: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The numbers of the rows whose confidence is lower, compared as float32: as it is stored."""
-    return np.flatnonzero(probabilities.max(axis=1) < np.float32(confidence))
+def less_sure(probabilities: np.ndarray[Any, Any], confidence: float) -> np.ndarray[Any, Any]:
+    """float32 (N, classes) in; bool (N,), which have less confidence, compared as it is stored: float32, out."""
+    less: np.ndarray[Any, Any] = probabilities.max(axis=1) < np.float32(confidence)
+    return less
 
 
 def _moved(pixels: np.ndarray[Any, Any], down: int, right: int) -> np.ndarray[Any, Any]:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from inkstream.errors import BundleError
-from inkstream.model.bundle import NETWORKS, Bundle, Golden, write_bundle
+from inkstream.model.bundle import Bundle, Golden, write_bundle
 from inkstream.model.calibration import choose_threshold
-from inkstream.model.engine import open_draft
+from inkstream.model.engine import less_sure, open_draft
 from inkstream.model.examples import TrainingData
-from inkstream.model.manifest import Step
+from inkstream.model.manifest import NETWORKS, Step
 from inkstream.model.training import golden_pixels, quality
 
 ASKED = (0.08, 0.03)  # the share of the held-back pictures that the last but one and the last are asked about
@@ -44,8 +44,8 @@ def join_bundles(bundles: Sequence[Bundle], data: TrainingData, out: Path) -> Bu
     for number, share in enumerate(ASKED[1 - len(bundles) :], 1):
         below = round(float(np.quantile(answers["held"].max(axis=1), share)), 4)
         for name, probabilities in answers.items():
-            unsure = probabilities.max(axis=1) < np.float32(below)
-            asked[name][f"asked_{NETWORKS[number]}_share"] = round(float(unsure.mean()), 5)
+            share_asked = float(less_sure(probabilities, below).mean())
+            asked[name][f"asked_{NETWORKS[number]}_share"] = round(share_asked, 5)
         again = AGAIN if number == len(bundles) - 1 else 0
         step = Step(below=below, temperature=bundles[number].temperature, again=again)
         draft = draft.model_copy(update={"cascade": (*draft.cascade, step)})

@@ -12,6 +12,7 @@ from inkstream.errors import BundleError
 
 MANIFEST = "bundle.json"
 FORMAT = 1
+NETWORKS = ("model", "second", "third")  # what their files are called, in the order in which they are asked
 
 
 class Step(BaseModel):
@@ -41,7 +42,7 @@ class Facts(BaseModel):
     metrics: dict[str, Any]
     recipe: dict[str, Any]
     created: str
-    cascade: tuple[Step, ...] = Field((), max_length=2)
+    cascade: tuple[Step, ...] = Field((), max_length=len(NETWORKS) - 1)
 
     @model_validator(mode="after")
     def _labels_are_distinct(self) -> Facts:

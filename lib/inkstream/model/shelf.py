@@ -45,9 +45,9 @@ class Shelf:
         with _told(self.path):
             found = self._files.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
             folders = [entry.base_name for entry in found if entry.type == fs.FileType.Directory]
-            manifests = {name: self._manifest(name) for name in folders if self.holds(name)}
-        # `train --out` may have put one here by a name; it is a version once it was put here as one.
-        stored = {name: manifest for name, manifest in manifests.items() if manifest.version == name}
+            # `train --out` may have put one here by a name; it is a version once it was put here as one.
+            whole = ((name, self._manifest(name)) for name in folders if self.holds(name))
+            stored = {name: manifest for name, manifest in whole if manifest.version == name}
         return dict(sorted({**own, **stored}.items(), key=lambda item: str(item[1].created)))
 
     def find(self, text: str) -> str:

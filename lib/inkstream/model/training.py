@@ -14,7 +14,7 @@ from inkstream.image.normalise import PREPROCESS
 from inkstream.model.bundle import Bundle, Golden, write_bundle
 from inkstream.model.calibration import choose_threshold, expected_calibration_error, fit_temperature, log_loss
 from inkstream.model.checkpoints import RunFolder, best_of
-from inkstream.model.engine import calibrated, open_draft
+from inkstream.model.engine import calibrated, less_sure, open_draft
 from inkstream.model.examples import NO_DIGIT, TrainingData
 from inkstream.model.fitting import Plan, Step, fit
 from inkstream.model.keras_models import keras_bytes, litert_bytes, logits_of
@@ -144,7 +144,7 @@ def _calibrated_bundle(
 def quality(probabilities: Array, labels: Array, threshold: float) -> dict[str, Any]:
     """float32 (N, classes), int (N,) in; a bundle's metrics of these pictures out."""
     wrong = probabilities.argmax(axis=1) != labels
-    uncertain = probabilities.max(axis=1) < np.float32(threshold)
+    uncertain = less_sure(probabilities, threshold)
     return {
         "pictures": len(labels),
         "wrong": int(wrong.sum()),

@@ -18,7 +18,7 @@ import pyarrow as pa
 from benchmarks.storing import Message, row_of
 from inkstream.model.bundle import load_bundle, shipped_bundle
 from inkstream.model.engine import calibrated
-from inkstream.model.reading import Reader
+from inkstream.model.reading import Reader, _stacked
 from inkstream.records import RESULT, Reading
 from inkstream.stream.predict import RESULT_SCHEMA, PredictTask, predict_batches, reader_for
 
@@ -50,7 +50,7 @@ def answer_one(task: PredictTask, *upload: Any) -> tuple[Any, ...]:
     key, value, headers, *place = upload
     message = Message(None if key is None else bytes(key), bytes(value), headers, *place)
     [reading] = reader.read([message.value])
-    return row_of(reader, message, reading, time())
+    return row_of(message, reading, time())
 
 
 def answer_one_alone(task: PredictTask, *upload: Any) -> tuple[Any, ...]:
@@ -116,12 +116,17 @@ def finish_batches(task: PredictTask, batches: Iterator[pa.RecordBatch]) -> Iter
         columns["headers"] = [_pairs(headers) for headers in columns["headers"]]
         probabilities = batch.column("probabilities").flatten().to_numpy().reshape(batch.num_rows, -1)
         now = time()
-        rows = []
-        for number, place in enumerate(zip(*(columns[name] for name in UPLOAD), strict=True)):
-            known = pickle.loads(columns["known"][number])
-            if not isinstance(known, Reading):
-                known = reader._answer(known, probabilities[number], columns["predict_ms"][number])
-            rows.append(row_of(reader, Message(*place), known, now))
+        known = [pickle.loads(one) for one in columns["known"]]
+        asked = [number for number, one in enumerate(known) if not isinstance(one, Reading)]
+        ready = [known[number] for number in asked]
+        answers: Iterator[Reading] = iter(())
+        if ready:
+            predict_ms = columns["predict_ms"][asked[0]]
+            answers = reader._answer(ready, _stacked(ready), probabilities[asked], predict_ms)
+        rows = [
+            row_of(Message(*place), one if isinstance(one, Reading) else next(answers), now)
+            for one, place in zip(known, zip(*(columns[name] for name in UPLOAD), strict=True), strict=True)
+        ]
         arrays = [
             pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), RESULT_SCHEMA, strict=True)
         ]

@@ -50,15 +50,14 @@ class Answerer:
         readings = self._reader.read([message.value for message in messages])
         now = time()
         return [
-            dict(zip(RESULT, row_of(self._reader, message, reading, now), strict=True))
+            dict(zip(RESULT, row_of(message, reading, now), strict=True))
             for message, reading in zip(messages, readings, strict=True)
         ]
 
 
-def row_of(reader: Reader, message: Message, reading: Reading, predicted_at: float) -> tuple[Any, ...]:
+def row_of(message: Message, reading: Reading, predicted_at: float) -> tuple[Any, ...]:
     """One row of records.RESULT, in its order, whoever has read the picture."""
     row = _row(
-        reader,
         reading,
         message.value,
         {name: value.decode("utf-8", "replace") for name, value in message.headers or ()},

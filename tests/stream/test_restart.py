@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.stream.conftest import TABLES, Pipeline, send_messages
 
@@ -83,17 +84,27 @@ def test_a_stream_that_is_killed_loses_nothing_and_doubles_nothing(pipeline: Pip
     assert set(answered) == {f"id{number}" for number in range(COUNT)}
 
 
+def clients_of_workers(stream: subprocess.Popen[str]) -> set[str]:
+    """Files of Cassandra's driver in the memory of the stream's Python workers, which speak to Spark alone."""
+    family = psutil.Process(stream.pid).children(recursive=True)
+    workers = [process for process in family if "inkstream.stream.daemon" in process.cmdline()]
+    assert workers
+    return {file.path for worker in workers for file in worker.memory_maps() if Path(file.path).match("cassandra/*.so")}
+
+
 def test_a_stream_that_is_told_to_stop_ends_its_batch(pipeline: Pipeline) -> None:
     pipeline.send([(f"id{number}".encode(), SEVEN, {}) for number in range(COUNT)])
     stream = start_stream(pipeline.settings, pipeline.folder)
     try:
         wait_until(lambda: len(pipeline.rows("images", "image_id")) > 0, stream)
+        clients = clients_of_workers(stream)
         os.kill(stream.pid, signal.SIGTERM)
         said, _ = stream.communicate(timeout=60)
     finally:
         if stream.poll() is None:
             os.killpg(stream.pid, signal.SIGKILL)
     assert "error:" not in said
+    assert not clients  # else each imports for a second at the start, and looks through it after each task
     answered = len(pipeline.answers())
     assert 0 < answered < COUNT
     # Nothing half done: what is stored is answered and recorded.

@@ -14,7 +14,16 @@ from inkstream.image.preprocess import preprocessor
 from inkstream.model.apart import prepare_apart
 from inkstream.model.bundle import Bundle
 from inkstream.model.engine import open_engine
-from inkstream.records import NO_MODEL, PREPARED_SIDE, RECOGNISED, REJECTED, UNCERTAIN, Reading, shortest_float32
+from inkstream.records import (
+    NO_MODEL,
+    PREPARED_SIDE,
+    RECOGNISED,
+    REJECTED,
+    UNCERTAIN,
+    Reading,
+    ink_shares,
+    top_probabilities,
+)
 from inkstream.settings import ImageSettings
 
 
@@ -45,11 +54,38 @@ class Reader:
 
     def _predict(self, ready: list[_Ready]) -> Iterator[Reading]:
         started = perf_counter()
-        pixels = np.concatenate([one.pixels for one in ready])  # a quarter of the time of np.stack
-        probabilities = self.engine.predict(pixels.reshape(-1, *ready[0].pixels.shape))
-        predict_ms = (perf_counter() - started) * 1000 / len(ready)
-        for one, row in zip(ready, probabilities, strict=True):
-            yield self._answer(one, row, predict_ms)
+        pixels = _stacked(ready)
+        probabilities = self.engine.predict(pixels)
+        return self._answer(ready, pixels, probabilities, _milliseconds((perf_counter() - started) / len(ready)))
+
+    def _answer(
+        self,
+        ready: list[_Ready],
+        pixels: np.ndarray[Any, Any],
+        probabilities: np.ndarray[Any, Any],
+        predict_ms: float,
+    ) -> Iterator[Reading]:
+        """What NumPy does for all of them is not done for each: that took longer than the model."""
+        sure = (probabilities.max(axis=1) >= self._threshold).tolist()
+        labels = [self.bundle.labels[best] for best in probabilities.argmax(axis=1).tolist()]
+        tops = top_probabilities(self.bundle.labels, probabilities)
+        # A colour model's input is as large as a picture, and can be made again of it: it is not stored.
+        stored = pixels.shape[1:] == (PREPARED_SIDE, PREPARED_SIDE)
+        shares = ink_shares(pixels) if stored else [None] * len(ready)
+        for one, is_sure, label, top, share in zip(ready, sure, labels, tops, shares, strict=True):
+            yield Reading(
+                RECOGNISED if is_sure else UNCERTAIN,
+                label=label,
+                confidence=top[label],
+                probabilities=top,
+                width=one.width,
+                height=one.height,
+                why=one.why,
+                prepared=one.pixels if stored else None,
+                ink_share=share,
+                model_version=self.bundle.version,
+                times={"decode_ms": one.decode_ms, "normalise_ms": one.normalise_ms, "predict_ms": predict_ms},
+            )
 
     def _prepare_apart(self, pictures: list[bytes | int]) -> list[_Ready | Reading]:
         prepared = prepare_apart(self._prepare, pictures, self._limits)
@@ -69,26 +105,21 @@ class Reader:
             version = self.bundle.version
             prepared = self._normalise(picture.pixels)
         except Rejected as rejected:
-            times = {"decode_ms": (perf_counter() - started) * 1000}
+            times = {"decode_ms": _milliseconds(perf_counter() - started)}
             return _rejected(rejected, width=width, height=height, times=times, model_version=version)
-        return _Ready(prepared, width, height, (decoded - started) * 1000, (perf_counter() - decoded) * 1000)
+        done = perf_counter()
+        return _Ready(prepared, width, height, _milliseconds(decoded - started), _milliseconds(done - decoded))
 
-    def _answer(self, one: _Ready, probabilities: np.ndarray[Any, Any], predict_ms: float) -> Reading:
-        best = int(probabilities.argmax())
-        confidence = probabilities[best]
-        return Reading(
-            RECOGNISED if confidence >= self._threshold else UNCERTAIN,
-            label=self.bundle.labels[best],
-            confidence=shortest_float32(confidence),
-            probabilities=probabilities,
-            width=one.width,
-            height=one.height,
-            why=one.why,
-            # A colour model's input is as large as a picture, and can be made again of it: it is not stored.
-            prepared=one.pixels if one.pixels.shape == (PREPARED_SIDE, PREPARED_SIDE) else None,
-            model_version=self.bundle.version,
-            times={"decode_ms": one.decode_ms, "normalise_ms": one.normalise_ms, "predict_ms": predict_ms},
-        )
+
+def _stacked(ready: list[_Ready]) -> np.ndarray[Any, Any]:
+    """uint8 (N, *input_shape), in a quarter of the time of np.stack."""
+    rows: np.ndarray[Any, Any] = np.concatenate([one.pixels for one in ready])
+    return rows.reshape(-1, *ready[0].pixels.shape)
+
+
+def _milliseconds(seconds: float) -> float:
+    """With three decimals; a third of the time of round()."""
+    return int(seconds * 1_000_000 + 0.5) / 1000
 
 
 def _rejected(rejected: Rejected, *, model_version: str = NO_MODEL, **known: Any) -> Reading:

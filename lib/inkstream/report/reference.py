@@ -19,7 +19,7 @@ import numpy as np
 
 from inkstream.errors import SettingError
 from inkstream.model.bundle import load_bundle, shipped_bundle
-from inkstream.records import Reading, ink_share
+from inkstream.records import Reading
 from inkstream.report.counting import BINS
 from inkstream.settings import Settings
 
@@ -33,7 +33,7 @@ def profile_of(readings: Iterable[Reading], labels: list[str], version: str) -> 
     by_label: Counter[str] = Counter()
     ink, confidences = np.zeros(BINS, int), np.zeros(BINS, int)
     for reading in readings:
-        share = ink_share(reading.prepared)
+        share = reading.ink_share
         if reading.label is None or share is None:
             continue
         by_label[reading.label] += 1

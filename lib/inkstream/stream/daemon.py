@@ -51,11 +51,12 @@ def warm_up() -> None:
     import cv2
     import pandas
     import pyarrow
+    import pyspark.daemon
 
     import inkstream.stream.predict  # noqa: F401
 
     cv2.setNumThreads(1)  # one task, one core; Spark runs as many tasks as there are cores
-    del ai_edge_litert, pandas, pyarrow
+    del ai_edge_litert, pandas, pyarrow, pyspark
     gc.collect()
     gc.freeze()
 

@@ -25,8 +25,6 @@ from inkstream.records import (
     encode_answer,
     encode_json,
     image_id,
-    ink_share,
-    top_probabilities,
     uploaded_at,
     write_time_us,
 )
@@ -88,6 +86,15 @@ def reader_for(task: PredictTask) -> Reader:
     return reader
 
 
+def load_reader(task: PredictTask, _: Iterator[int]) -> None:
+    """Load the task's Reader in this process, for what is asked of it later.
+
+    Here and not beside its caller: a worker imports the module of what it is given, and would keep Kafka's and
+    Cassandra's clients, to be looked through after each task by the garbage collector.
+    """
+    reader_for(task)
+
+
 def predict_batches(task: PredictTask, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield one result row per upload row, in order; columns in as in stream/source.py, out as records.RESULT.
 
@@ -106,7 +113,7 @@ def _predict(reader: Reader, batch: pa.RecordBatch, task: PredictTask) -> pa.Rec
     readings = _read(reader, values, columns["size_bytes"], task)
     predicted_at = time()
     rows = [
-        _row(reader, reading, value, names, predicted_at, *place)
+        _row(reading, value, names, predicted_at, *place)
         for reading, value, names, *place in zip(
             readings,
             values,
@@ -187,7 +194,6 @@ def _as_is(json: bytes | None) -> orjson.Fragment | None:
 
 
 def _row(
-    reader: Reader,
     reading: Reading,
     value: bytes | None,
     headers: dict[str, str],
@@ -203,15 +209,10 @@ def _row(
     received = datetime.fromtimestamp(timestamp_ms / 1000, timezone.utc)
     at = uploaded_at(headers.get("uploaded-at"), received)
     id_ = image_id(key, topic, partition, offset, timestamp_ms, headers.get("replay-of"))
-    queued_ms = max(0.0, predicted_at * 1000 - timestamp_ms)
-    times = {name: round(value, 3) for name, value in ((reading.times or {}) | {"queued_ms": queued_ms}).items()}
-    stage_times = encode_json(times)
+    queued_ms = max(0, int(predicted_at * 1_000_000) - timestamp_ms * 1000) / 1000
+    stage_times = encode_json({**(reading.times or {}), "queued_ms": queued_ms})
     why = None if reading.why is None else encode_json(reading.why)
-    probabilities = (
-        None
-        if reading.probabilities is None
-        else encode_json(top_probabilities(reader.bundle.labels, reading.probabilities))
-    )
+    probabilities = None if reading.probabilities is None else encode_json(reading.probabilities)
     rejected = reading.outcome == REJECTED
     confidence = None if rejected else reading.confidence
     answer = {
@@ -254,7 +255,7 @@ def _row(
         stage_times,
         date(at.year, at.month, at.day),
         bucket_of(at, id_),
-        ink_share(reading.prepared),
+        reading.ink_share,
         write_time_us(timestamp_ms, offset),
         encode_answer(answer),
     )

@@ -28,7 +28,6 @@ from inkstream.records import (
     PREDICTIONS_BY_DAY,
     Reading,
     encode_json,
-    top_probabilities,
 )
 from inkstream.settings import Settings
 from inkstream.store.forgotten import without_forgotten
@@ -170,26 +169,24 @@ def _whole_pictures(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, by
 def _rows(reader: Reader, ids: list[str], pictures: list[bytes], write_times: list[int]) -> pa.RecordBatch:
     now = datetime.now(timezone.utc)
     rows = [
-        {**_row(reader, reading), "image_id": image_id, "predicted_at": now, "write_time": write_time}
+        {**_row(reading), "image_id": image_id, "predicted_at": now, "write_time": write_time}
         for image_id, reading, write_time in zip(ids, reader.read(pictures), write_times, strict=True)
     ]
     return pa.RecordBatch.from_pylist(rows, _RESULT)
 
 
-def _row(reader: Reader, reading: Reading) -> dict[str, Any]:
-    probabilities = reading.probabilities
-    top = None if probabilities is None else top_probabilities(reader.bundle.labels, probabilities)
+def _row(reading: Reading) -> dict[str, Any]:
     return {
         "model_version": reading.model_version,
         "outcome": reading.outcome,
         "label": reading.label,
         "confidence": None if reading.label is None else reading.confidence,
-        "probabilities": None if top is None else encode_json(top).decode(),
+        "probabilities": None if reading.probabilities is None else encode_json(reading.probabilities).decode(),
         "reason_code": reading.reason_code,
         "reason": reading.reason,
         "why": None if reading.why is None else encode_json(reading.why).decode(),
         "prepared": None if reading.prepared is None else reading.prepared.tobytes(),
-        "stage_times": encode_json({name: round(ms, 3) for name, ms in (reading.times or {}).items()}).decode(),
+        "stage_times": encode_json(reading.times or {}).decode(),
     }
 
 

@@ -21,7 +21,7 @@ from inkstream.image.samples import FOLDER
 from inkstream.model.bundle import Bundle, bundle_to_bytes, load_bundle, shipped_bundle
 from inkstream.settings import Settings
 from inkstream.stream.outages import Outages
-from inkstream.stream.predict import PredictTask, reader_for
+from inkstream.stream.predict import PredictTask, load_reader
 from inkstream.stream.progress import Progress
 from inkstream.stream.sink import Sink, StoppedError
 
@@ -90,13 +90,9 @@ def warm_up(spark: SparkSession, task: PredictTask) -> None:
     """Load the task's model into one worker per core."""
     cores = spark.sparkContext.defaultParallelism
     try:
-        spark.sparkContext.parallelize(range(cores), cores).foreachPartition(partial(_load, task))
+        spark.sparkContext.parallelize(range(cores), cores).foreachPartition(partial(load_reader, task))
     except Exception:  # the query tells what is wrong with Spark; this is a convenience
         log.debug("workers could not be kept warm", exc_info=True)
-
-
-def _load(task: PredictTask, _: Iterator[int]) -> None:
-    reader_for(task)
 
 
 class _Stop:

@@ -161,7 +161,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def ink_shares(prepared: np.ndarray[Any, Any]) -> list[float]:
-    """How much of each is ink: uint8 (N, H, W) in; the mean of the values, 0..1, out."""
+    """How much of each is ink: uint8 (N, H, W) or (N, H * W) in; the mean of the values, 0..1, out."""
     pixels = prepared.reshape(len(prepared), -1)
     shares: list[float] = (pixels.sum(axis=1) / pixels.shape[1] / 255.0).tolist()
     return shares

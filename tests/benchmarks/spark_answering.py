@@ -121,7 +121,7 @@ def finish_batches(task: PredictTask, batches: Iterator[pa.RecordBatch]) -> Iter
         ready = [known[number] for number in asked]
         answers: Iterator[Reading] = iter(())
         if ready:
-            predict_ms = columns["predict_ms"][asked[0]]
+            predict_ms = round(columns["predict_ms"][asked[0]], 3)
             answers = reader._answer(ready, _stacked(ready), probabilities[asked], predict_ms)
         rows = [
             row_of(Message(*place), one if isinstance(one, Reading) else next(answers), now)

@@ -152,13 +152,12 @@ def _answers(reader: Reader, chunk: list[tuple[str, bytes | int]]) -> Iterator[A
 
 def _row(answer: Answer, why: bool) -> dict[str, object]:
     from inkstream.cli.rows import reason_text
-    from inkstream.records import shortest_float32
 
     reading = answer.reading
     row: dict[str, object] = {
         "file": answer.shown,
         "label": reading.label,
-        "confidence": shortest_float32(reading.confidence),
+        "confidence": reading.confidence,
         "outcome": reading.outcome,
         "reason": reason_text(reading.reason_code, reading.reason),
     }

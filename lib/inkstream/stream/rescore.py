@@ -14,6 +14,7 @@ from functools import partial
 from time import time
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -28,6 +29,7 @@ from inkstream.records import (
     PREDICTIONS_BY_DAY,
     Reading,
     encode_json,
+    ink_shares,
 )
 from inkstream.settings import Settings
 from inkstream.store.forgotten import without_forgotten
@@ -191,4 +193,4 @@ def _row(reading: Reading) -> dict[str, Any]:
 
 
 def _ink(prepared: bytes | None) -> float | None:
-    return None if prepared is None else sum(prepared) / len(prepared) / 255.0
+    return None if prepared is None else ink_shares(np.frombuffer(prepared, np.uint8)[np.newaxis])[0]

@@ -23,7 +23,7 @@ from inkstream.local.process import EmbeddedService
 from inkstream.local.services import RunningServices, down, running_services
 from inkstream.report.warehouse import EXTENSIONS, JARS
 from inkstream.settings import Settings, load_settings
-from inkstream.spark import BRIEF_JAVA, default_conf, java_options, submit_environment
+from inkstream.submit import BRIEF_JAVA, default_conf, java_options, submit_environment
 
 SettingsFactory = Callable[[], Settings]
 

@@ -17,10 +17,10 @@ PACKAGE = ROOT / "lib" / "inkstream"
 LAYERS = [
     {"jobs", "cli"},
     {"demo", "chaos"},
-    {"stream", "report", "gateway", "local", "producer", "spark", "job_errors", "dataset", "evaluation"},
+    {"stream", "report", "gateway", "local", "producer", "spark", "submit", "job_errors", "dataset", "evaluation"},
     {"store", "model"},
     {"image"},
-    {"records", "settings", "errors"},
+    {"arrow", "records", "settings", "errors"},
 ]
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager"}
 # Spelt in two halves, so that this file does not hold what it looks for.

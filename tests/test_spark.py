@@ -14,9 +14,12 @@ from pydantic import SecretStr
 from pyspark.sql import SparkSession
 from tests.conftest import in_section
 
+from inkstream.local.jars import pyspark_folder
 from inkstream.local.java import LATE_OPTIMISING, java_home
+from inkstream.local.masters import PROTECTED
 from inkstream.settings import Settings
-from inkstream.spark import BRIEF_JAVA, PROTECTED, protection_conf, submit_environment, submit_line
+from inkstream.spark import protection_conf
+from inkstream.submit import BRIEF_JAVA, submit_environment, submit_line
 
 
 @pytest.mark.parametrize(
@@ -35,8 +38,8 @@ def test_driver_and_executors_leave_what_is_hardly_called_to_the_quick_compiler(
 
 
 def test_a_folder_with_a_space_is_one_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inkstream.spark.home", lambda: Path("/my pictures"))
-    monkeypatch.setattr("inkstream.spark.archive_options", lambda settings, group: ["-XX:SharedArchiveFile=/a b.jsa"])
+    monkeypatch.setattr("inkstream.submit.home", lambda: Path("/my pictures"))
+    monkeypatch.setattr("inkstream.submit.archive_options", lambda settings, group: ["-XX:SharedArchiveFile=/a b.jsa"])
     line = submit_line(Settings(), "report", ["--debug"], "jars/*", "local[2]")
     options = [shlex.split(part.partition("=")[2]) for part in line if "extraJavaOptions" in part]
     assert len(options) == 2
@@ -59,6 +62,22 @@ def test_arrow_takes_its_memory_from_the_system_in_the_driver_as_in_the_workers(
     assert driver.stdout.strip() == "system"
     one = spark.sparkContext.parallelize([0], 1)
     assert one.map(lambda _: pyarrow.default_memory_pool().backend_name).collect() == ["system"]
+
+
+def test_a_jobs_python_reads_no_zips_and_keeps_the_rest_of_its_path(tmp_path: Path) -> None:
+    """What Spark puts on the path is compiled anew at each start, a second of it."""
+    (line,) = [part for part in submit_line(Settings(), "job", [], "jars/*", "local[2]") if "driver.python" in part]
+    archive = pyspark_folder() / "python" / "lib" / "pyspark.zip"
+    mine = tmp_path / "my modules"
+    code = "import sys, pyspark; print(pyspark.__file__); print(sys.path[1])"
+    done = subprocess.run(
+        [line.partition("=")[2], "-c", code],
+        env={**submit_environment(java_home()), "PYTHONPATH": f"{archive}:{mine}:{archive}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [str(pyspark_folder() / "__init__.py"), str(mine)]
 
 
 def test_without_a_secret_sparks_processes_are_left_as_they_are() -> None:

@@ -23,7 +23,7 @@ from inkstream.local import guard
 from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.settings import home
-from inkstream.spark import submit_environment, submit_line
+from inkstream.submit import submit_environment, submit_line
 
 END_S = 30
 HERE = Path(__file__).resolve().parent

@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from jobs.predict_stream import run
 from pyspark.sql import SparkSession
 
 from conftest import SettingsFactory
@@ -22,6 +21,7 @@ from inkstream.spark import cassandra_conf
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
 from inkstream.store.topics import create_topics
+from inkstream.stream.answering import run
 from inkstream.stream.arrivals import Ledger
 from inkstream.stream.running import broadcast_task
 from inkstream.stream.sink import Sink

@@ -36,9 +36,9 @@ from inkstream.local.services import (
     up,
 )
 from inkstream.settings import Settings
-from inkstream.spark import submit_environment
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import await_on_disk, open_session
+from inkstream.submit import submit_environment
 
 pytestmark = pytest.mark.services
 

@@ -26,11 +26,11 @@ from inkstream.local.java import java_home
 from inkstream.producer.paths import read_paths
 from inkstream.producer.send import Pace, send_pictures
 from inkstream.settings import Settings, load_settings
-from inkstream.spark import submit_environment, submit_line
 from inkstream.store.kafka_client import build_client
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
 from inkstream.store.topics import create_topics
+from inkstream.submit import submit_environment, submit_line
 
 pytestmark = [
     pytest.mark.services,

@@ -18,9 +18,10 @@ from tests.conftest import in_section
 
 from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
+from inkstream.local.masters import PROTECTED
 from inkstream.local.services import RunningServices, running_services
 from inkstream.settings import Settings, load_settings
-from inkstream.spark import PROTECTED, submit_environment, submit_line
+from inkstream.submit import submit_environment, submit_line
 
 pytestmark = pytest.mark.services
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from cassandra.cluster import Session
-from jobs.predict_stream import run
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from PIL import Image
 from pyspark.errors import AnalysisException
@@ -26,6 +25,7 @@ from inkstream.store.kafka_client import kafka_client_options
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
 from inkstream.store.topics import create_topics
+from inkstream.stream.answering import run
 from inkstream.stream.arrivals import Ledger
 from inkstream.stream.few import FEW_ROWS
 from inkstream.stream.running import broadcast_task

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from jobs.predict_stream import run
 from tests.model.test_shelf import another
 from tests.stream.conftest import Pipeline
 
@@ -19,6 +18,7 @@ from inkstream.model.reading import Reader
 from inkstream.model.shelf import Shelf
 from inkstream.settings import ImageSettings, ModelSettings
 from inkstream.store.registry import promote, set_shadow, version_in_use
+from inkstream.stream.answering import run
 from inkstream.stream.model_watch import ModelWatch
 from inkstream.stream.sink import Sink
 from inkstream.stream.source import open_uploads

@@ -19,10 +19,10 @@ from inkstream.local.jars import class_path
 from inkstream.local.java import java_home
 from inkstream.local.services import running_services
 from inkstream.settings import Settings, load_settings
-from inkstream.spark import submit_environment, submit_line
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
 from inkstream.store.topics import create_topics
+from inkstream.submit import submit_environment, submit_line
 
 pytestmark = pytest.mark.services
 
@@ -85,15 +85,14 @@ def test_a_stream_that_is_killed_loses_nothing_and_doubles_nothing(pipeline: Pip
     assert set(answered) == {f"id{number}" for number in range(COUNT)}
 
 
-def clients_of_workers(stream: subprocess.Popen[str]) -> set[str]:
-    """Files of Cassandra's driver in the memory of the stream's Python workers, which speak to Spark alone."""
+def loaded(stream: subprocess.Popen[str], program: str) -> set[Path]:
+    """The libraries in the memory of the stream's Python processes that run a module or a file of that name."""
     files: set[str] = set()
     for process in psutil.Process(stream.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # a zombie, or one that lived for a moment
-            if "inkstream.stream.daemon" in process.cmdline():
+            if any(part.endswith(program) for part in process.cmdline()[1:3]):
                 files |= {file.path for file in process.memory_maps()}
-    assert any(Path(file).match("cv2/*.so") for file in files)
-    return {file for file in files if Path(file).match("cassandra/*.so")}
+    return {Path(file) for file in files if file.endswith(".so")}
 
 
 def test_a_stream_that_is_told_to_stop_ends_its_batch(pipeline: Pipeline) -> None:
@@ -101,14 +100,17 @@ def test_a_stream_that_is_told_to_stop_ends_its_batch(pipeline: Pipeline) -> Non
     stream = start_stream(pipeline.settings, pipeline.folder)
     try:
         wait_until(lambda: len(pipeline.rows("images", "image_id")) > 0, stream)
-        clients = clients_of_workers(stream)
+        driver, workers = loaded(stream, "predict_stream.py"), loaded(stream, "inkstream.stream.daemon")
         os.kill(stream.pid, signal.SIGTERM)
         said, _ = stream.communicate(timeout=60)
     finally:
         if stream.poll() is None:
             os.killpg(stream.pid, signal.SIGKILL)
     assert "error:" not in said
-    assert not clients  # else each imports for a second at the start, and looks through it after each task
+    # What is not needed is not imported, for a second at the start, nor looked through after each task.
+    assert all(any(file.match("pyarrow/*.so") for file in files) for files in (driver, workers))
+    assert not any(file.match("pandas/_libs/*.so") for file in driver | workers)
+    assert not any(file.match("cassandra/*.so") for file in workers)  # they speak to Spark alone
     answered = len(pipeline.answers())
     assert 0 < answered < COUNT
     # Nothing half done: what is stored is answered and recorded.

@@ -49,7 +49,7 @@ def run_job(
     from inkstream.local.jars import class_path
     from inkstream.local.java import java_home
     from inkstream.local.masters import require_master
-    from inkstream.spark import submit_environment, submit_line
+    from inkstream.submit import submit_environment, submit_line
 
     master = master or settings.spark.master
     ensure_archives(settings, *jars)

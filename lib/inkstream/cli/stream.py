@@ -33,14 +33,7 @@ def stream(
 ) -> None:
     """Answer uploads as they come: Kafka to Cassandra, by Spark."""
     from inkstream.settings import load_settings
-    from inkstream.store.schema import apply_schema
-    from inkstream.store.topics import create_topics
 
-    settings = load_settings()
-
-    def prepare() -> None:
-        create_topics(settings)
-        apply_schema(settings)
-
-    arguments = job_arguments({"--once": once, "--quiet": quiet}, {"--from": start, "--checkpoint": checkpoint})
-    run_job(settings, JOB, arguments, master=master, print_=print_, prepare=prepare)
+    flags = {"--create": True, "--once": once, "--quiet": quiet}
+    arguments = job_arguments(flags, {"--from": start, "--checkpoint": checkpoint})
+    run_job(load_settings(), JOB, arguments, master=master, print_=print_)

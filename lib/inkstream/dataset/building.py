@@ -10,6 +10,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from inkstream.arrow import map_in_arrow
 from inkstream.dataset.preparing import READ_DDL, ReadTask, augment_batches, read_batches
 from inkstream.dataset.sources import TEST, TRAIN
 from inkstream.records import LABELLED_PICTURE, LEFT_OUT_PICTURE, PREPARED_PICTURE
@@ -38,7 +39,7 @@ def read_pictures(pictures: DataFrame, limits: ImageSettings, recipe: Recipe, pa
     """
     task = ReadTask(limits, recipe.labels)
     spread = pictures.select(*LABELLED_PICTURE).repartition(partitions)
-    read = spread.mapInArrow(partial(read_batches, task), READ_DDL)
+    read = map_in_arrow(spread, partial(read_batches, task), READ_DDL)
     same = Window.partitionBy("sha256")
     best = Window.partitionBy("sha256").orderBy(F.desc("trust"), F.desc(F.col("split_hint") == TEST), "source", "name")
     fate = (
@@ -72,7 +73,8 @@ def kept_pictures(read: DataFrame, recipe: Recipe) -> DataFrame:
     if not recipe.augment:
         return rows
     made = partial(augment_batches, recipe.augment, recipe.seed)
-    return rows.where("split <> 'train'").unionByName(rows.where("split = 'train'").mapInArrow(made, _PREPARED_DDL))
+    training = map_in_arrow(rows.where("split = 'train'"), made, _PREPARED_DDL)
+    return rows.where("split <> 'train'").unionByName(training)
 
 
 def left_out_pictures(read: DataFrame) -> DataFrame:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from inkstream.arrow import map_in_arrow
 from inkstream.dataset.files import Entry, SparkFiles
 from inkstream.errors import SettingError
 from inkstream.image.idx import parse_idx
@@ -144,7 +145,7 @@ def _idx_source(spark: SparkSession, files: SparkFiles, folder: str, images: Ent
                 yield from idx_batches(content.as_py(), truths, name)
 
     packed = spark.read.format("binaryFile").load(images.path).select("content")
-    rows = packed.mapInArrow(unpack, "name string, label string, content binary, height int, width int")
+    rows = map_in_arrow(packed, unpack, "name string, label string, content binary, height int, width int")
     return _row(rows, _last(folder), split_hint=F.lit(split))
 
 

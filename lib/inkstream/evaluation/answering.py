@@ -13,6 +13,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from inkstream.arrow import map_in_arrow
 from inkstream.dataset.preparing import READ_DDL, ReadTask, read_batches
 from inkstream.dataset.sources import TEST
 from inkstream.errors import BundleError, SettingError
@@ -87,12 +88,12 @@ def answer_pictures(spark: SparkSession, pictures: DataFrame, bundle: Bundle, li
     asked = pictures.where(~F.col("source").isin(with_tests) | (F.col("split_hint") == TEST))
     cores = spark.sparkContext.defaultParallelism
     spread = asked.select(*LABELLED_PICTURE).repartition(4 * cores)
-    read = spread.mapInArrow(partial(read_batches, ReadTask(limits, bundle.labels)), READ_DDL)
+    read = map_in_arrow(spread, partial(read_batches, ReadTask(limits, bundle.labels)), READ_DDL)
     read = read.persist(StorageLevel.MEMORY_AND_DISK)
     left = read.where("reason_code is not null").groupBy("source", "reason_code").count().collect()
     task = AnswerTask(spark.sparkContext.broadcast(bundle_to_bytes(bundle)), bundle.version, bundle.labels)
     prepared = read.where("reason_code is null").select("name", "source", "label", "pixels")
-    answers = prepared.mapInArrow(partial(answer_batches, task), ANSWER_DDL).persist(StorageLevel.MEMORY_AND_DISK)
+    answers = map_in_arrow(prepared, partial(answer_batches, task), ANSWER_DDL).persist(StorageLevel.MEMORY_AND_DISK)
     rows = answers.select("truth", "probabilities").toPandas()
     if rows.empty:
         told = ", ".join(f"{row.reason_code}: {row['count']}" for row in left) or "the sources are empty"

@@ -115,7 +115,7 @@ def _secret(settings: Settings) -> dict[str, str]:
 
 
 def _java(settings: Settings) -> list[str]:
-    from inkstream.spark import PROTECTED
+    from inkstream.local.masters import PROTECTED
 
     protection = PROTECTED if settings.spark.secret.get_secret_value() else {}
     return [

@@ -9,6 +9,15 @@ from inkstream.errors import ServiceError, SettingError
 from inkstream.local.ports import LOOPBACK
 
 STANDALONE = "spark://"
+# How Spark's processes speak to one another where they share a secret. The fallback, an older handshake, encrypts
+# nothing. The cipher AES/GCM/NoPadding is there in Spark 3.5.7 too, but a worker that has it never joins its master.
+PROTECTED = {
+    "spark.authenticate": "true",
+    "spark.network.crypto.enabled": "true",
+    "spark.network.crypto.saslFallback": "false",
+    "spark.network.crypto.authEngineVersion": "2",
+    "spark.io.encryption.enabled": "true",  # shuffles, spills and broadcasts on the disk
+}
 CONNECT_S = 5.0
 ADMISSION_S = 60  # a busy machine's master is given as long as Spark itself would give it
 

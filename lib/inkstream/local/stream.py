@@ -44,7 +44,7 @@ class Stream(EmbeddedService):
 
     def command(self) -> list[str]:
         from inkstream.local.jars import class_path
-        from inkstream.spark import submit_line
+        from inkstream.submit import submit_line
 
         arguments = ["--debug"] if os.environ.get("INKSTREAM_DEBUG") else []
         jars = class_path(self.settings, "spark")
@@ -52,7 +52,7 @@ class Stream(EmbeddedService):
 
     def environment(self) -> dict[str, str]:
         """The environment of spark-submit, with the addresses of services that only their caller knows."""
-        from inkstream.spark import submit_environment
+        from inkstream.submit import submit_environment
 
         return {
             **submit_environment(java_home()),

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from inkstream.arrow import map_in_arrow
 from inkstream.report.clusters import NO_LABEL
 
 NEAREST = 12
@@ -69,7 +70,7 @@ Parts = dict[int, Part]
 
 def assign(vectors: DataFrame, centres: np.ndarray[Any, Any]) -> DataFrame:
     """VECTORS_DDL in, ASSIGNED_DDL out: each picture with the number of the nearest centre and the distance to it."""
-    return vectors.mapInArrow(partial(_assign, centres.astype(np.float32)), ASSIGNED_DDL)
+    return map_in_arrow(vectors, partial(_assign, centres.astype(np.float32)), ASSIGNED_DDL)
 
 
 def nearest_centres(
@@ -100,7 +101,7 @@ def majorities(counts: dict[tuple[int, str], int]) -> dict[int, str]:
 
 def view_clusters(assigned: DataFrame, majority: dict[int, str]) -> Parts:
     """What to show of each cluster: size, ink, its nearest, farthest and otherwise labelled pictures."""
-    partials = assigned.mapInArrow(partial(_view, majority), _PARTIAL_DDL).rdd.map(_unpickled)
+    partials = map_in_arrow(assigned, partial(_view, majority), _PARTIAL_DDL).rdd.map(_unpickled)
     return partials.treeReduce(_joined) if not partials.isEmpty() else {}
 
 

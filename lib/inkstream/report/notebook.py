@@ -18,7 +18,8 @@ from inkstream.report.pictures import data_set_pictures
 from inkstream.report.vectors import PICTURES_DDL
 from inkstream.report.warehouse import EXTENSIONS, JARS, open_warehouse
 from inkstream.settings import Settings
-from inkstream.spark import build_own_session, java_options
+from inkstream.spark import build_own_session
+from inkstream.submit import java_options
 
 
 def open_notebook(settings: Settings) -> SparkSession:

@@ -19,6 +19,7 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from inkstream.arrow import map_in_arrow
 from inkstream.errors import FoundError
 from inkstream.model.bundle import Bundle, bundle_from_bytes, bundle_to_bytes
 from inkstream.model.embedding import Embedder
@@ -98,7 +99,7 @@ def learn_projection(spark: SparkSession, pictures: DataFrame, bundle: Bundle, t
     share = min(1.0, SAMPLE / max(1, total))
     sample = pictures if share == 1.0 else pictures.sample(fraction=share, seed=1)
     task = VectorTask(spark.sparkContext.broadcast(bundle_to_bytes(bundle)), bundle.version)
-    rows = sample.select("image_id", "label", "pixels").mapInArrow(partial(_embed, task), _EMBEDDING_DDL).collect()
+    rows = map_in_arrow(sample.select("image_id", "label", "pixels"), partial(_embed, task), _EMBEDDING_DDL).collect()
     if len(rows) < 2:
         raise FoundError(f"There are {total} pictures, and clusters need two at least; send some, or name other data")
     embeddings = np.stack([np.frombuffer(row[0], np.float32) for row in rows])
@@ -111,7 +112,7 @@ def with_vectors(spark: SparkSession, pictures: DataFrame, bundle: Bundle, proje
     task = VectorTask(
         context.broadcast(bundle_to_bytes(bundle)), bundle.version, context.broadcast(projection.to_bytes())
     )
-    return pictures.select("image_id", "label", "pixels").mapInArrow(partial(_project, task), VECTORS_DDL)
+    return map_in_arrow(pictures.select("image_id", "label", "pixels"), partial(_project, task), VECTORS_DDL)
 
 
 def of_shape(pictures: DataFrame, bundle: Bundle) -> DataFrame:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType
 from pyspark.sql import DataFrame
 
+from inkstream.arrow import collect_batches
 from inkstream.records import INLINE_BYTES, TABLES, bucket_of, day_of
 from inkstream.store.forgotten import find_forgotten
 from inkstream.store.session import await_on_disk
@@ -103,13 +103,6 @@ def collect_arrivals(results: DataFrame, whole_rows: int) -> tuple[list[Arrival]
         if not wholes.null_count and len(whole) + len(wholes) == len(arrivals):
             whole += wholes.to_pylist()
     return arrivals, whole if len(whole) == len(arrivals) else []
-
-
-def collect_batches(rows: DataFrame) -> list[pa.RecordBatch]:
-    """The rows, on the driver; times are aware, in UTC."""
-    # What toPandas begins with, without pandas' own texts, times and missing numbers; in Spark 4 it is toArrow.
-    batches: list[pa.RecordBatch] = rows._collect_as_arrow()
-    return batches
 
 
 def decide(arrivals: list[Arrival], stored: dict[str, Stored]) -> Decision:

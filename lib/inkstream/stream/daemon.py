@@ -49,14 +49,14 @@ def warm_up() -> None:
     """Import what every task needs, then leave it out of garbage collection."""
     import ai_edge_litert.interpreter
     import cv2
-    import pandas
-    import pyarrow
     import pyspark.daemon
 
     import inkstream.stream.predict  # noqa: F401
+    from inkstream.arrow import defer_pandas
 
+    defer_pandas()
     cv2.setNumThreads(1)  # one task, one core; Spark runs as many tasks as there are cores
-    del ai_edge_litert, pandas, pyarrow, pyspark
+    del ai_edge_litert, pyspark
     gc.collect()
     gc.freeze()
 

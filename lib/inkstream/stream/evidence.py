@@ -18,6 +18,7 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from inkstream.arrow import map_in_arrow
 from inkstream.errors import ServiceError
 from inkstream.records import image_id, write_time_us
 from inkstream.settings import KafkaSettings, Settings
@@ -161,7 +162,7 @@ def _messages(spark: SparkSession, settings: Settings, ends: dict[int, int]) -> 
         "offset",
         F.unix_millis("timestamp").alias("timestamp_ms"),
     )
-    return places.mapInArrow(_name_messages, MESSAGE_DDL)
+    return map_in_arrow(places, _name_messages, MESSAGE_DDL)
 
 
 def _name_messages(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

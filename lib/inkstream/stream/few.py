@@ -14,10 +14,11 @@ from kafka import KafkaProducer
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from inkstream.arrow import collect_batches
 from inkstream.records import ANSWER_SCHEMA_VERSION, REJECTED
 from inkstream.settings import Settings
 from inkstream.store.kafka_client import build_producer
-from inkstream.stream.arrivals import ORIGIN, Arrival, Origin, Row, collect_batches
+from inkstream.stream.arrivals import ORIGIN, Arrival, Origin, Row
 
 FEW_ROWS = 1_000
 FEW_BYTES = 16 * 1024 * 1024  # they lie in the driver's memory a few times over while they are handed on

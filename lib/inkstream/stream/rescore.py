@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from inkstream.arrow import map_in_arrow
 from inkstream.errors import SchemaError
 from inkstream.model.reading import Reader
 from inkstream.records import (
@@ -117,7 +118,7 @@ class Rescore:
 
     def _answers(self, rows: DataFrame, read: Any, arrow_rows: int) -> DataFrame:
         self._spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(arrow_rows))
-        answers = rows.mapInArrow(partial(read, self._task), _RESULT_DDL)
+        answers = map_in_arrow(rows, partial(read, self._task), _RESULT_DDL)
         return answers.where(F.col("model_version") != NO_MODEL)  # what no decoder reads has its row already
 
     def _images(self) -> DataFrame:

@@ -25,6 +25,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, _parse_datatype_string
 
+from inkstream.arrow import map_in_arrow
 from inkstream.errors import ServiceError
 from inkstream.records import DEFERRED, NO_MODEL, REJECTED, RESULT_DDL
 from inkstream.settings import Settings
@@ -264,7 +265,7 @@ class Sink:
         )
         asked = replace(task or self._answering, defer=not large, apart=apart)
         uploads = uploads_of(batch, self._settings, large=large)
-        results = uploads.mapInArrow(partial(predict_batches, asked), _result_type())
+        results = map_in_arrow(uploads, partial(predict_batches, asked), _result_type())
         with report.timed("shadow" if task else "predict"):
             held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
             try:

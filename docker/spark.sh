@@ -13,7 +13,7 @@ SPARK_HOME=$("$python" -c 'import pyspark; print(*pyspark.__path__)')
 export JAVA_HOME SPARK_HOME SPARK_SCALA_VERSION=2.12 PYSPARK_PYTHON="$python"
 export SPARK_WORKER_OPTS="-Dspark.worker.preferConfiguredMasterAddress=true ${SPARK_WORKER_OPTS:-}"
 if [ -n "${INKSTREAM_SPARK__SECRET:-}" ]; then
-    protected=$("$python" -c 'from inkstream.spark import PROTECTED as keys; print(*(f"-D{k}={v}" for k, v in keys.items()))')
+    protected=$("$python" -c 'from inkstream.local.masters import PROTECTED as keys; print(*(f"-D{k}={v}" for k, v in keys.items()))')
     export _SPARK_AUTH_SECRET="$INKSTREAM_SPARK__SECRET" SPARK_DAEMON_JAVA_OPTS="$protected ${SPARK_DAEMON_JAVA_OPTS:-}"
 fi
 

@@ -65,4 +65,5 @@ def answer_uploads(settings: Settings, asked: Asked, opening: Future[SparkSessio
 def run(uploads: DataFrame, sink: Sink, checkpoint: str, once: bool) -> StreamingQuery:
     """Start the query; with `once` it ends by itself when what the topic held at the start is stored and answered."""
     writer = uploads.writeStream.foreachBatch(sink.store_batch).option("checkpointLocation", checkpoint)
-    return (writer.trigger(availableNow=True) if once else writer).start()
+    sink.query = (writer.trigger(availableNow=True) if once else writer).start()
+    return sink.query

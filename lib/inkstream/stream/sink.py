@@ -23,6 +23,7 @@ from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.streaming import StreamingQuery
 from pyspark.sql.types import StructType, _parse_datatype_string
 
 from inkstream.arrow import map_in_arrow
@@ -34,11 +35,14 @@ from inkstream.stream.arrivals import Arrival, Ledger, Origin, Row, collect_arri
 from inkstream.stream.few import FEW_ROWS, Publisher, add_bytes, are_few, collect_rows, origin_of
 from inkstream.stream.many import SparkWriter, with_bytes, without
 from inkstream.stream.predict import PredictTask, predict_batches
-from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, UPLOADS_DDL, large_pictures, uploads_of
+from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, UPLOADS_DDL, large_pictures, rows_under_way, uploads_of
 
 log = logging.getLogger(__name__)
 
 WORKER_DIED = "Python worker exited unexpectedly"  # Spark's words
+# Uploads that are worth a task. One that brings two costs as much as a few dozen pictures: ten or a hundred uploads a
+# second, one task a micro-batch instead of one a partition, took 0.7 of the CPU and of the time to the row.
+TASK_ROWS = 64
 
 
 @dataclass
@@ -131,7 +135,7 @@ class Sink:
         self._ledger = ledger
         self._report = report
         self._few_rows = few_rows
-        self._whole_rows = -(-few_rows // settings.kafka.partitions)
+        self.query: StreamingQuery | None = None  # what calls store_batch, once it is known
         self._publisher = Publisher(settings)
         self._spark_writer = SparkWriter(settings)
         self.begun = threading.Event()  # set with the first micro-batch that brings something
@@ -264,12 +268,17 @@ class Sink:
             "spark.sql.execution.arrow.maxRecordsPerBatch", str(LARGE_ROWS if large else SMALL_ROWS)
         )
         asked = replace(task or self._answering, defer=not large, apart=apart)
-        uploads = uploads_of(batch, self._settings, large=large)
+        uploads, tasks = uploads_of(batch, self._settings, large=large), self._settings.kafka.partitions
+        count = rows_under_way(self.query)
+        if count is not None and not large:
+            fewer = max(1, -(-count // TASK_ROWS))
+            if fewer <= batch.sparkSession.sparkContext.defaultParallelism:
+                uploads, tasks = uploads.coalesce(fewer), fewer
         results = map_in_arrow(uploads, partial(predict_batches, asked), _result_type())
         with report.timed("shadow" if task else "predict"):
             held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
             try:
-                return results, *collect_arrivals(results, 0 if task else self._whole_rows)
+                return results, *collect_arrivals(results, 0 if task else -(-self._few_rows // tasks))
             except (Py4JJavaError, PySparkException) as error:
                 if apart or WORKER_DIED not in str(error):
                     raise

@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming import StreamingQuery
 
 from inkstream.errors import SettingError
 from inkstream.settings import KafkaSettings, Settings, StreamSettings
@@ -23,6 +24,7 @@ UPLOADS_DDL = (
     "topic string, partition int, offset bigint, timestamp timestamp"
 )
 
+_OFFSET = re.compile(r'"(\d+)":(\d+)')  # of a partition, as Spark prints the places of its Kafka source
 _SIZE = "coalesce(length(value), 0)"
 
 
@@ -55,6 +57,22 @@ def uploads_of(batch: DataFrame, settings: Settings, *, large: bool) -> DataFram
         "offset",
         "unix_millis(timestamp) AS timestamp_ms",
     )
+
+
+def rows_under_way(query: StreamingQuery | None) -> int | None:
+    """How many messages the micro-batch has that the query is busy with; None where it does not know.
+
+    That is so in the first one after a start, whose beginning may be a word such as "earliest".
+    """
+    if query is None:
+        return None
+    engine = query._jsq.streamingQuery()
+    begin, end = (
+        _OFFSET.findall(offsets.toString()) for offsets in (engine.committedOffsets(), engine.availableOffsets())
+    )
+    if len(begin) != len(end):
+        return None
+    return sum(int(offset) for _, offset in end) - sum(int(offset) for _, offset in begin)
 
 
 def large_pictures(batch: DataFrame) -> DataFrame:

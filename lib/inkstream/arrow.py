@@ -57,13 +57,28 @@ def defer_pandas() -> None:
     finder.hidden = False
 
 
-def map_in_arrow(
-    frame: DataFrame, function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: StructType | str
-) -> DataFrame:
-    """What DataFrame.mapInArrow is, which in PySpark 3.5 imports pandas to look at its version."""
-    udf = UserDefinedFunction(function, schema, evalType=PythonEvalType.SQL_MAP_ARROW_ITER_UDF)
-    column = udf(*(frame[name] for name in frame.columns))
-    return DataFrame(frame._jdf.pythonMapInArrow(column._jc.expr(), False), frame.sparkSession)
+BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+class ArrowMap:
+    """A function of batches that Spark is told of once, for any number of frames with the same columns.
+
+    DataFrame.mapInArrow tells Spark anew at each call, which takes its time: the function is pickled, the schema read,
+    Spark's classes are looked for in every jar. In PySpark 3.5 it also imports pandas, to look at its version.
+    """
+
+    def __init__(self, function: BatchFunction, schema: StructType | str, columns: Sequence[str]) -> None:
+        udf = UserDefinedFunction(function, schema, evalType=PythonEvalType.SQL_MAP_ARROW_ITER_UDF)
+        self._call = udf(*columns)._jc.expr()
+
+    def __call__(self, frame: DataFrame) -> DataFrame:
+        """The frame's rows through the function."""
+        return DataFrame(frame._jdf.pythonMapInArrow(self._call, False), frame.sparkSession)
+
+
+def map_in_arrow(frame: DataFrame, function: BatchFunction, schema: StructType | str) -> DataFrame:
+    """What DataFrame.mapInArrow is, for a frame that comes once."""
+    return ArrowMap(function, schema, frame.columns)(frame)
 
 
 def collect_batches(rows: DataFrame) -> list[pa.RecordBatch]:

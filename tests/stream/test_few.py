@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from kafka.errors import KafkaTimeoutError
 from tests.stream.conftest import TABLES, Pipeline
 from tests.stream.test_walk import SAMPLES, SEVEN, padded
 
-from inkstream.records import IMAGES, INLINE_BYTES, PREDICTIONS, PREDICTIONS_BY_DAY
+from inkstream.records import IMAGES, INLINE_BYTES, PREDICTIONS, PREDICTIONS_BY_DAY, RESULT
 from inkstream.stream.arrivals import Arrival, Ledger
 from inkstream.stream.few import FEW_BYTES, FEW_ROWS, Publisher, are_few
 from inkstream.stream.many import SparkWriter
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.services
 
 COLUMNS = {"images": IMAGES, "predictions": PREDICTIONS, "predictions_by_day": PREDICTIONS_BY_DAY}
 KEYS = {"image_id", "model_version", "day", "bucket", "uploaded_at"}
+NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 MEASURED = {"predicted_at", "stage_times"}  # what may differ from one time to the next
 
 
@@ -98,6 +100,19 @@ def test_what_the_driver_cannot_write_spark_does(
     assert pipeline.count() == dict.fromkeys([*TABLES, "answers"], 2)
     assert len(pipeline.messages(pipeline.settings.kafka.rejected)) == 1
     assert f"the driver could not write 2 rows ({type(error).__name__}); Spark does" in caplog.text
+
+
+def test_pictures_that_fill_the_connection_are_written_by_the_driver_too(pipeline: Pipeline) -> None:
+    """A connection with more on its way than the system takes refuses what comes next, as an overloaded one."""
+    parts = 4
+    big = [
+        {**dict.fromkeys(RESULT), "image_id": f"id{number}", "uploaded_at": NOON, "day": NOON.date(), "bucket": 0}
+        | {"model_version": "-", "bytes": bytes(parts * INLINE_BYTES), "write_time": 1}
+        for number in range(8)
+    ]
+    Ledger(pipeline.session).store(big)
+    assert len(pipeline.rows("image_parts", "image_id")) == parts * len(big)
+    assert all(len(pipeline.rows(table, "image_id")) == len(big) for table in TABLES)
 
 
 def test_few_are_few_in_number_and_in_bytes() -> None:

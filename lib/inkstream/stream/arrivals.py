@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
-from cassandra.cluster import Session
+from cassandra.cluster import NoHostAvailable, Session
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
+from cassandra.connection import ConnectionBusy
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType
 from pyspark.sql import DataFrame
 
@@ -25,6 +27,10 @@ CONCURRENCY = 8
 # Rows travel together, that spares both ends half of the work: those of 35 uploads take 9-13 ms instead of 23, those of
 # 200 uploads 47-60 instead of 87.
 REQUEST_BYTES = 16 * 1024
+# A connection that has more under way than the system takes refuses further requests, a phone's picture is enough: they
+# are made again, for so long.
+BUSY_S = 10.0
+BUSY_AGAIN_S = 0.01
 ROW_BYTES = 1_500  # about as many as a row has without its picture
 
 
@@ -103,6 +109,15 @@ def collect_arrivals(results: DataFrame, whole_rows: int) -> tuple[list[Arrival]
         if not wholes.null_count and len(whole) + len(wholes) == len(arrivals):
             whole += wholes.to_pylist()
     return arrivals, whole if len(whole) == len(arrivals) else []
+
+
+def _is_busy(error: Exception) -> bool:
+    return isinstance(error, NoHostAvailable) and all(isinstance(one, ConnectionBusy) for one in error.errors.values())
+
+
+def arrivals_of(rows: Iterable[Row]) -> list[Arrival]:
+    """The places and ids of rows of records.RESULT that are on the driver."""
+    return [Arrival(**{**{name: row[name] for name in Arrival._fields}, "day": row["day"].isoformat()}) for row in rows]
 
 
 def decide(arrivals: list[Arrival], stored: dict[str, Stored]) -> Decision:
@@ -220,7 +235,16 @@ class Ledger:
             size += bytes_
         if size:
             requests.append((together, ()))
-        execute_concurrent(self._session, requests, concurrency=CONCURRENCY)
+        give_up = monotonic() + BUSY_S
+        while requests:
+            done = execute_concurrent(self._session, requests, concurrency=CONCURRENCY, raise_on_first_error=False)
+            failed = [(request, error) for request, (fine, error) in zip(requests, done, strict=True) if not fine]
+            for _, error in failed:
+                if not _is_busy(error) or monotonic() > give_up:
+                    raise error
+            requests = [request for request, _ in failed]
+            if requests:
+                sleep(BUSY_AGAIN_S)
 
     def await_on_disk(self) -> None:
         """Return when all rows that were acknowledged before are on disk. Raises ServiceError."""

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import cache, cached_property, partial
+from functools import cached_property, lru_cache, partial
 from time import perf_counter
-from typing import cast
 
 from kafka.errors import KafkaError
 from py4j.protocol import Py4JJavaError
@@ -24,18 +23,25 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
-from pyspark.sql.types import StructType, _parse_datatype_string
 
-from inkstream.arrow import map_in_arrow
+from inkstream.arrow import ArrowMap
 from inkstream.errors import ServiceError
 from inkstream.records import DEFERRED, NO_MODEL, REJECTED, RESULT_DDL
 from inkstream.settings import Settings
 from inkstream.store.session import CASSANDRA_ERRORS
-from inkstream.stream.arrivals import Arrival, Ledger, Origin, Row, collect_arrivals, decide
+from inkstream.stream.arrivals import Arrival, Ledger, Origin, Row, arrivals_of, collect_arrivals, decide
 from inkstream.stream.few import FEW_ROWS, Publisher, add_bytes, are_few, collect_rows, origin_of
 from inkstream.stream.many import SparkWriter, with_bytes, without
 from inkstream.stream.predict import PredictTask, predict_batches
-from inkstream.stream.source import LARGE_ROWS, SMALL_ROWS, UPLOADS_DDL, large_pictures, rows_under_way, uploads_of
+from inkstream.stream.source import (
+    LARGE_ROWS,
+    SMALL_ROWS,
+    UPLOAD_COLUMNS,
+    UPLOADS_DDL,
+    large_pictures,
+    rows_under_way,
+    uploads_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +141,7 @@ class Sink:
         self._ledger = ledger
         self._report = report
         self._few_rows = few_rows
+        self._answers = lru_cache(maxsize=8)(_answers)  # two passes, two ways to read, two models
         self.query: StreamingQuery | None = None  # what calls store_batch, once it is known
         self._publisher = Publisher(settings)
         self._spark_writer = SparkWriter(settings)
@@ -269,15 +276,18 @@ class Sink:
         )
         asked = replace(task or self._answering, defer=not large, apart=apart)
         uploads, tasks = uploads_of(batch, self._settings, large=large), self._settings.kafka.partitions
-        count = rows_under_way(self.query)
-        if count is not None and not large:
+        count = None if large else rows_under_way(self.query)
+        if count is not None:
             fewer = max(1, -(-count // TASK_ROWS))
             if fewer <= batch.sparkSession.sparkContext.defaultParallelism:
                 uploads, tasks = uploads.coalesce(fewer), fewer
-        results = map_in_arrow(uploads, partial(predict_batches, asked), _result_type())
+        results = self._answers(asked)(uploads)
         with report.timed("shadow" if task else "predict"):
-            held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
             try:
+                if tasks == 1 and task is None and self._few_rows >= TASK_ROWS:
+                    rows = collect_rows(results)  # all there is, and Spark need not hold it
+                    return results, arrivals_of(rows), rows
+                held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
                 return results, *collect_arrivals(results, 0 if task else -(-self._few_rows // tasks))
             except (Py4JJavaError, PySparkException) as error:
                 if apart or WORKER_DIED not in str(error):
@@ -297,7 +307,5 @@ def _holding() -> Iterator[list[DataFrame]]:
             results.unpersist()
 
 
-@cache
-def _result_type() -> StructType:
-    """RESULT_DDL, which the JVM reads, as a type: read for every micro-batch it took a tenth of a small one."""
-    return cast(StructType, _parse_datatype_string(RESULT_DDL))
+def _answers(task: PredictTask) -> ArrowMap:
+    return ArrowMap(partial(predict_batches, task), RESULT_DDL, UPLOAD_COLUMNS)

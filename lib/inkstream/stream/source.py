@@ -24,6 +24,8 @@ UPLOADS_DDL = (
     "topic string, partition int, offset bigint, timestamp timestamp"
 )
 
+# What a worker is given of an upload.
+UPLOAD_COLUMNS = ("key", "value", "size_bytes", "headers", "topic", "partition", "offset", "timestamp_ms")
 _OFFSET = re.compile(r'"(\d+)":(\d+)')  # of a partition, as Spark prints the places of its Kafka source
 _SIZE = "coalesce(length(value), 0)"
 
@@ -41,22 +43,19 @@ def open_uploads(spark: SparkSession, settings: Settings, start: str) -> DataFra
 
 
 def uploads_of(batch: DataFrame, settings: Settings, *, large: bool) -> DataFrame:
-    """A micro-batch as the worker takes it: key, value, size_bytes, headers, topic, partition, offset, timestamp_ms.
+    """A micro-batch as the worker takes it, with UPLOAD_COLUMNS.
 
     Small pass: every row, the values of large ones left out. Large pass: only those, the value left out over the limit.
     """
     most = settings.image.max_image_bytes if large else SMALL_BYTES
     rows = large_pictures(batch) if large else batch
-    return rows.selectExpr(  # texts: each Column is a dozen calls of the JVM, and this is done for every micro-batch
-        "key",
-        f"if({_SIZE} <= {most}, value, NULL) AS value",
-        f"{_SIZE} AS size_bytes",
-        "headers",
-        "topic",
-        "partition",
-        "offset",
-        "unix_millis(timestamp) AS timestamp_ms",
-    )
+    columns = {
+        "value": f"if({_SIZE} <= {most}, value, NULL)",
+        "size_bytes": _SIZE,
+        "timestamp_ms": "unix_millis(timestamp)",
+    }
+    # Texts: each Column is a dozen calls of the JVM, and this is done for every micro-batch.
+    return rows.selectExpr(*(f"{columns.get(name, name)} AS {name}" for name in UPLOAD_COLUMNS))
 
 
 def rows_under_way(query: StreamingQuery | None) -> int | None:

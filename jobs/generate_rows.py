@@ -8,10 +8,10 @@ import sys
 from datetime import date, datetime, timedelta
 
 from inkstream.job_errors import exit_status_of
-from inkstream.records import UTC
 from inkstream.report.generator import generate_rows, store_rows
 from inkstream.settings import load_settings
 from inkstream.spark import build_session
+from inkstream.times import UTC
 
 
 def main(argv: list[str] | None = None) -> int:

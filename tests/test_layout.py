@@ -20,7 +20,7 @@ LAYERS = [
     {"stream", "report", "gateway", "local", "producer", "spark", "submit", "job_errors", "dataset", "evaluation"},
     {"store", "model"},
     {"image"},
-    {"arrow", "records", "settings", "errors"},
+    {"arrow", "records", "times", "settings", "errors"},
 ]
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager"}
 # Spelt in two halves, so that this file does not hold what it looks for.

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from inkstream import records
 from inkstream.settings import home
+from inkstream.times import UTC, rfc3339
 
-UTC = timezone.utc
 RECEIVED = datetime(2026, 3, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 PLACE = ("images.uploaded", 2, 77, 1_700_000_000_123)
 
@@ -100,8 +100,8 @@ def test_what_python_writes_is_read_back(moment: datetime, offset_minutes: int) 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2026, 2, 1)))
 def test_what_is_written_here_is_read_back(moment: datetime) -> None:
-    written = records.rfc3339(moment.replace(tzinfo=UTC))
-    assert records.rfc3339(records.uploaded_at(written, RECEIVED)) == written
+    written = rfc3339(moment.replace(tzinfo=UTC))
+    assert rfc3339(records.uploaded_at(written, RECEIVED)) == written
 
 
 # --- identity

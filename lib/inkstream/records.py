@@ -9,11 +9,13 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 import numpy as np
 import orjson
+
+from inkstream.times import UTC, parse_rfc3339
 
 Outcome = Literal["recognised", "uncertain", "rejected"]
 RECOGNISED: Outcome = "recognised"
@@ -44,7 +46,7 @@ TOP_PROBABILITIES = 10
 _VALID_ID = re.compile(rb"(?!kafka:)[A-Za-z0-9._:-]{1,128}")
 _PLACE_ID = re.compile(r"kafka:[A-Za-z0-9._-]{1,249}:\d+:\d+:\d+", re.ASCII)
 _CLOCK_SKEW = timedelta(minutes=5)
-UTC = timezone.utc
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,44 +122,6 @@ def uploaded_at(claimed: str | None, received: datetime) -> datetime:
         moment = received
     finer = moment.microsecond % 1000
     return (moment - timedelta(microseconds=finer) if finer else moment).astimezone(UTC)
-
-
-def rfc3339(moment: datetime) -> str:
-    """The aware moment as the topics, the API and the CSVs write it: UTC, milliseconds, Z."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def parse_rfc3339(text: str) -> datetime | None:
-    """The moment, aware, or None where the text is no RFC 3339 time or names a leap second, which Python has none of.
-
-    Not datetime.fromisoformat alone: what it takes differs between Python 3.10 and 3.11, and so would the rows. The
-    form that rfc3339 writes, which nearly all have, both take, in a quarter of the time.
-    """
-    if _AS_WRITTEN.fullmatch(text):
-        try:
-            return datetime.fromisoformat(f"{text[:-1]}+00:00")
-        except ValueError:
-            return None
-    match = _RFC3339.fullmatch(text)
-    if match is None:
-        return None
-    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
-    fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
-    offset = timedelta(hours=int(offset_hours or 0), minutes=int(offset_minutes or 0))
-    if offset >= timedelta(hours=24) or int(offset_minutes or 0) > 59:
-        return None
-    try:
-        local = datetime(year, month, day, hour, minute, second, int((fraction or "").ljust(6, "0")[:6]), UTC)
-        return local + offset if sign == "-" else local - offset
-    except (ValueError, OverflowError):
-        return None
-
-
-_AS_WRITTEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-_RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
-)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def ink_shares(prepared: np.ndarray[Any, Any]) -> list[float]:

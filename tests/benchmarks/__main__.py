@@ -21,8 +21,8 @@ from benchmarks.options import Options, pictures_of
 from benchmarks.place import own_place
 from benchmarks.showing import draw, show
 from inkstream.errors import InkstreamError
-from inkstream.records import rfc3339
 from inkstream.settings import load_settings
+from inkstream.times import rfc3339
 
 BENCHMARKS = {
     "drain": drain.run,

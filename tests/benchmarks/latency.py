@@ -21,9 +21,9 @@ from benchmarks.options import Options
 from benchmarks.place import TABLES, Place
 from inkstream.producer.paths import read_paths
 from inkstream.producer.send import open_producer
-from inkstream.records import rfc3339
 from inkstream.settings import Settings
 from inkstream.store.session import open_session
+from inkstream.times import rfc3339
 
 METHOD = (
     "One process uploads pictures at a steady rate, each under an id of its own. Upload: the clock right before the "

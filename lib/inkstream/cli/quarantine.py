@@ -180,7 +180,7 @@ def _choose(session: Session, version: str, ids: list[str] | None, reason: str |
 
 
 def _row(picture: Quarantined) -> dict[str, Any]:
-    from inkstream.records import rfc3339
+    from inkstream.times import rfc3339
 
     return {**{name: getattr(picture, name) for name in COLUMNS}, "uploaded_at": rfc3339(picture.uploaded_at)}
 

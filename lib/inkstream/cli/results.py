@@ -66,7 +66,8 @@ def parse_day(text: str | None) -> date | None:
 
 def _row(result: Result) -> dict[str, object]:
     from inkstream.cli.rows import reason_text
-    from inkstream.records import rfc3339, shortest_float32
+    from inkstream.records import shortest_float32
+    from inkstream.times import rfc3339
 
     return {
         "image_id": result.image_id,

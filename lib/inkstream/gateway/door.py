@@ -12,9 +12,10 @@ from starlette.concurrency import run_in_threadpool
 
 from inkstream.gateway.access import Access, Role
 from inkstream.gateway.reception import Reception, Sender
-from inkstream.records import encode_json, rfc3339
+from inkstream.records import encode_json
 from inkstream.settings import Settings
 from inkstream.store.pictures import read_picture
+from inkstream.times import rfc3339
 
 SOURCE = "web"
 LABEL_CHARACTERS = 64

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inkstream.records import Outcome, rfc3339, shortest_float32
+from inkstream.records import Outcome, shortest_float32
 from inkstream.store.pictures import StoredPicture
 from inkstream.store.results import Result
+from inkstream.times import rfc3339
 
 
 class Waiting(BaseModel):

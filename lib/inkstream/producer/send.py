@@ -17,10 +17,10 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from inkstream.errors import ServiceError
 from inkstream.producer.pictures import Failure, Items, Picture, content_type_of, too_large
-from inkstream.records import rfc3339
 from inkstream.settings import ImageSettings, KafkaSettings
 from inkstream.store.kafka_client import build_producer
 from inkstream.store.topics import max_message_bytes
+from inkstream.times import rfc3339
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from inkstream.errors import SetupError
 from inkstream.gateway.pages.thumbnails import thumbnail
-from inkstream.records import PREPARED_SIDE, REASON_CODES, UTC
+from inkstream.records import PREPARED_SIDE, REASON_CODES
 from inkstream.report.charts import Chart, counts_of, draw_charts
 from inkstream.report.counting import BINS
 from inkstream.report.drift import Drift, compare, ink_sentence
@@ -26,6 +26,7 @@ from inkstream.report.figures import Figures, expected_calibration_error
 from inkstream.settings import Settings
 from inkstream.store.pictures import read_bytes
 from inkstream.store.session import CASSANDRA_ERRORS, await_on_disk
+from inkstream.times import UTC
 
 PAGE, TABLES = "index.html", "tables"
 _PREPARED = "SELECT prepared FROM predictions WHERE image_id = ? AND model_version = ?"

@@ -16,10 +16,11 @@ from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 
 from inkstream.errors import ServiceError
-from inkstream.records import BUCKETS_A_DAY, UTC, bucket_of, day_of
+from inkstream.records import BUCKETS_A_DAY, bucket_of, day_of
 from inkstream.settings import Settings
 from inkstream.store.results import read_days
 from inkstream.store.session import CASSANDRA_ERRORS, await_on_disk
+from inkstream.times import UTC
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

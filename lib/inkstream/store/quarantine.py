@@ -8,9 +8,10 @@ from datetime import datetime, timezone
 
 from cassandra.cluster import Session
 
-from inkstream.records import REASON_CODES, REJECTED, rfc3339
+from inkstream.records import REASON_CODES, REJECTED
 from inkstream.store.pictures import StoredPicture, read_bytes, read_picture
 from inkstream.store.results import read_days, read_results
+from inkstream.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True)

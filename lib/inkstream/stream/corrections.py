@@ -22,11 +22,12 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from inkstream.errors import InkstreamError
-from inkstream.records import day_of, image_id, parse_rfc3339, write_time_us
+from inkstream.records import day_of, image_id, write_time_us
 from inkstream.settings import KafkaSettings, Settings
 from inkstream.store.forgotten import find_forgotten
 from inkstream.store.kafka_client import build_client
 from inkstream.store.session import CASSANDRA_ERRORS, await_on_disk
+from inkstream.times import parse_rfc3339
 
 log = logging.getLogger(__name__)
 

@@ -25,9 +25,9 @@ from inkstream.gateway.classes import (
 )
 from inkstream.gateway.pages.desk import Desk, PageRoute, html, is_own_form
 from inkstream.gateway.pages.shown import Shown, show_result
-from inkstream.records import rfc3339
 from inkstream.store.pictures import read_corrections
 from inkstream.store.results import Result, read_results
+from inkstream.times import rfc3339
 
 SCANNED = 50_000  # answers of today that are looked through for those of a class
 PICTURES = 500

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from inkstream.gateway.pages.words import DIGITS, WAITING, describe, percent
-from inkstream.records import NO_MODEL, PREPARED_SIDE, rfc3339
+from inkstream.records import NO_MODEL, PREPARED_SIDE
 from inkstream.store.pictures import StoredPicture
 from inkstream.store.results import Result
+from inkstream.times import rfc3339
 
 FOUND = "found"  # the normaliser's own search, the one path that has a box to show
 DECODED = (None, "blank", "no_digit", "several_digits")  # reason codes of pictures that could be opened

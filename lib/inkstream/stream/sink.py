@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 WORKER_DIED = "Python worker exited unexpectedly"  # Spark's words
 # Uploads that are worth a task. One that brings two costs as much as a few dozen pictures: ten or a hundred uploads a
 # second, one task a micro-batch instead of one a partition, took 0.7 of the CPU and of the time to the row.
-TASK_ROWS = 64
+TASK_ROWS = 128
 
 
 @dataclass
@@ -275,12 +275,7 @@ class Sink:
             "spark.sql.execution.arrow.maxRecordsPerBatch", str(LARGE_ROWS if large else SMALL_ROWS)
         )
         asked = replace(task or self._answering, defer=not large, apart=apart)
-        uploads, tasks = uploads_of(batch, self._settings, large=large), self._settings.kafka.partitions
-        count = None if large else rows_under_way(self.query)
-        if count is not None:
-            fewer = max(1, -(-count // TASK_ROWS))
-            if fewer <= batch.sparkSession.sparkContext.defaultParallelism:
-                uploads, tasks = uploads.coalesce(fewer), fewer
+        uploads, tasks = self._uploads(batch, large=large)
         results = self._answers(asked)(uploads)
         with report.timed("shadow" if task else "predict"):
             try:
@@ -294,6 +289,16 @@ class Sink:
                     raise
         log.warning("a Python worker died of micro-batch %d; its pictures are read again, apart", report.batch_id)
         return self._predict(batch, report, held, large=large, task=task, apart=True)
+
+    def _uploads(self, batch: DataFrame, *, large: bool) -> tuple[DataFrame, int]:
+        """What a pass over the micro-batch reads, in as many tasks as it is worth, and how many those are at most."""
+        uploads = uploads_of(batch, self._settings, large=large)
+        count = None if large else rows_under_way(self.query)
+        if count is not None:
+            tasks = max(1, -(-count // TASK_ROWS))
+            if tasks <= batch.sparkSession.sparkContext.defaultParallelism:
+                return uploads.coalesce(tasks), tasks
+        return uploads, self._settings.kafka.partitions
 
 
 @contextmanager

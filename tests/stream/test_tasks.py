@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.conftest import in_section
 from tests.stream.conftest import Pipeline
 
 from inkstream.image.samples import FOLDER
@@ -43,3 +44,18 @@ def test_few_uploads_are_one_task_and_more_are_one_for_each_core(pipeline: Pipel
     # Where the first micro-batch begins is not known: it is read as Kafka has it.
     assert found == [partitions, 1, 2, partitions]
     assert pipeline.count() == dict.fromkeys(("images", "predictions", "predictions_by_day", "answers"), 24 * TASK_ROWS)
+
+
+def test_a_topic_of_one_partition_is_not_brought_to_the_driver_whole(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One task need not be few uploads: with a single partition it is a whole micro-batch, 20,000 of them."""
+
+    def all_of_it(*_: object) -> None:
+        raise AssertionError("all rows are brought to the driver, whatever they are")
+
+    monkeypatch.setattr("inkstream.stream.sink.collect_rows", all_of_it)
+    pipeline.settings = in_section(pipeline.settings, "kafka", partitions=1)
+    pipeline.send([(b"id", PICTURE, {})])
+    pipeline.drain()
+    assert pipeline.count()["answers"] == 1

@@ -39,7 +39,7 @@ def run_job(
 ) -> None:
     """Become spark-submit jobs/<job>.py with the jars of those groups, or show the line.
 
-    prepare: what has to be there first (topics, tables); it is not called where the line is only shown.
+    prepare: what has to be there first (tables, packages); it is not called where the line is only shown.
 
     Raises:
         SetupError: jars or Java are missing and cannot be fetched.

@@ -267,7 +267,7 @@ class Sink:
         task: PredictTask | None = None,
         apart: bool = False,
     ) -> tuple[DataFrame, list[Arrival], list[Row]]:
-        """The micro-batch's results, computed and held, what they are of, and themselves where they are few.
+        """The micro-batch's results, held unless they are few, what they are of, and themselves where they are few.
 
         Where a picture kills the worker that reads it, all are read once more, each in a limited process.
         """
@@ -275,11 +275,13 @@ class Sink:
             "spark.sql.execution.arrow.maxRecordsPerBatch", str(LARGE_ROWS if large else SMALL_ROWS)
         )
         asked = replace(task or self._answering, defer=not large, apart=apart)
-        uploads, tasks = self._uploads(batch, large=large)
+        count = None if large else rows_under_way(self.query)
+        uploads, tasks = self._uploads(batch, count, large=large)
+        few = task is None and count is not None and count <= min(TASK_ROWS, self._few_rows)
         results = self._answers(asked)(uploads)
         with report.timed("shadow" if task else "predict"):
             try:
-                if tasks == 1 and task is None and self._few_rows >= TASK_ROWS:
+                if few:
                     rows = collect_rows(results)  # all there is, and Spark need not hold it
                     return results, arrivals_of(rows), rows
                 held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
@@ -290,10 +292,9 @@ class Sink:
         log.warning("a Python worker died of micro-batch %d; its pictures are read again, apart", report.batch_id)
         return self._predict(batch, report, held, large=large, task=task, apart=True)
 
-    def _uploads(self, batch: DataFrame, *, large: bool) -> tuple[DataFrame, int]:
-        """What a pass over the micro-batch reads, in as many tasks as it is worth, and how many those are at most."""
+    def _uploads(self, batch: DataFrame, count: int | None, *, large: bool) -> tuple[DataFrame, int]:
+        """What a pass over the micro-batch reads, in as many tasks as `count` uploads are worth; how many those are."""
         uploads = uploads_of(batch, self._settings, large=large)
-        count = None if large else rows_under_way(self.query)
         if count is not None:
             tasks = max(1, -(-count // TASK_ROWS))
             if tasks <= batch.sparkSession.sparkContext.defaultParallelism:

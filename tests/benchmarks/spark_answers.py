@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from cassandra.cluster import Session
-from pyspark import StorageLevel
 from pyspark.ml.functions import predict_batch_udf
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -132,7 +131,7 @@ def _plain(uploads: DataFrame) -> DataFrame:
 
 def store_batch(settings: Settings, session: Session, answer: Answer, batch: DataFrame, _: int) -> None:
     """Every row to every table, then every answer to Kafka, and copies of what was rejected."""
-    results = answer(batch).persist(StorageLevel.MEMORY_AND_DISK)
+    results = answer(batch).persist()
     rejected = results.where(F.col("outcome") == REJECTED)
     try:
         any_rejected = rejected.count() > 0

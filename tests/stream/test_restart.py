@@ -30,15 +30,15 @@ SEVEN = (Path(inkstream.__file__).parent / "samples" / "clean_08_7.png").read_by
 COUNT = 1_200
 
 
-def start_stream(settings: Settings, folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """spark-submit with the job, in a process group of its own, small micro-batches."""
+def start_stream(settings: Settings, folder: Path, *arguments: str, batch: int = 200) -> subprocess.Popen[str]:
+    """spark-submit with the job, in a process group of its own; `batch`: uploads of a micro-batch."""
     own = {
         "KAFKA__BOOTSTRAP_SERVERS": settings.kafka.servers,
         "KAFKA__TOPIC_PREFIX": settings.kafka.topic_prefix,
         "CASSANDRA__CONTACT_POINTS": ",".join(settings.cassandra.hosts),
         "CASSANDRA__PORT": str(settings.cassandra.port),
         "CASSANDRA__KEYSPACE": settings.cassandra.keyspace,
-        "STREAM__MAX_OFFSETS_PER_TRIGGER": "200",
+        "STREAM__MAX_OFFSETS_PER_TRIGGER": str(batch),
     }
     line = submit_line(
         settings,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -56,7 +55,7 @@ def read_pictures(pictures: DataFrame, limits: ImageSettings, recipe: Recipe, pa
         .withColumn("place", F.row_number().over(best))
     )
     found = with_company.withColumn("fate", fate).drop("most_trust", "labels", "place")
-    return found.persist(StorageLevel.MEMORY_AND_DISK)
+    return found.persist()
 
 
 def kept_pictures(read: DataFrame, recipe: Recipe) -> DataFrame:

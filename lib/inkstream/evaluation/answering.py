@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -89,11 +88,11 @@ def answer_pictures(spark: SparkSession, pictures: DataFrame, bundle: Bundle, li
     cores = spark.sparkContext.defaultParallelism
     spread = asked.select(*LABELLED_PICTURE).repartition(4 * cores)
     read = map_in_arrow(spread, partial(read_batches, ReadTask(limits, bundle.labels)), READ_DDL)
-    read = read.persist(StorageLevel.MEMORY_AND_DISK)
+    read = read.persist()
     left = read.where("reason_code is not null").groupBy("source", "reason_code").count().collect()
     task = AnswerTask(spark.sparkContext.broadcast(bundle_to_bytes(bundle)), bundle.version, bundle.labels)
     prepared = read.where("reason_code is null").select("name", "source", "label", "pixels")
-    answers = map_in_arrow(prepared, partial(answer_batches, task), ANSWER_DDL).persist(StorageLevel.MEMORY_AND_DISK)
+    answers = map_in_arrow(prepared, partial(answer_batches, task), ANSWER_DDL).persist()
     rows = answers.select("truth", "probabilities").toPandas()
     if rows.empty:
         told = ", ".join(f"{row.reason_code}: {row['count']}" for row in left) or "the sources are empty"

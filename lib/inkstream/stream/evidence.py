@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow as pa
 from cassandra.cluster import Session
 from kafka import KafkaConsumer, TopicPartition
-from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -130,7 +129,7 @@ def offsets_of(kafka: KafkaSettings, topic: str) -> tuple[dict[int, int], dict[i
 
 def _held(rows: DataFrame) -> DataFrame:
     """The same, read now."""
-    held = rows.persist(StorageLevel.MEMORY_AND_DISK)
+    held = rows.persist()
     held.count()
     return held
 

@@ -18,7 +18,6 @@ from time import perf_counter
 
 from kafka.errors import KafkaError
 from py4j.protocol import Py4JJavaError
-from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -284,7 +283,9 @@ class Sink:
                 if few:
                     rows = collect_rows(results)  # all there is, and Spark need not hold it
                     return results, arrivals_of(rows), rows
-                held.append(results.persist(StorageLevel.MEMORY_AND_DISK))
+                # Not as bytes: those are copied at each of five readings (a fifth slower on two cores), and once more
+                # where they do not fit, which was too much for the heap.
+                held.append(results.persist())
                 return results, *collect_arrivals(results, 0 if task else -(-self._few_rows // tasks))
             except (Py4JJavaError, PySparkException) as error:
                 if apart or WORKER_DIED not in str(error):

@@ -83,6 +83,15 @@ def test_an_archive_is_made_once_and_anew_for_other_jars(few: Settings) -> None:
     assert archives(few) != first
 
 
+def test_an_archive_outlives_a_link_to_the_jars(few: Settings, tmp_path: Path) -> None:
+    """Services of a test or a benchmark have a folder of their own, and a link to the jars."""
+    link = tmp_path / "another" / "jars"
+    link.parent.mkdir()
+    link.symlink_to(few.local.path / "jars")
+    another = few.model_copy(update={"local": few.local.model_copy(update={"folder": str(link.parent)})})
+    assert class_path(another, "kafka") == class_path(few, "kafka")
+
+
 def test_what_a_fetch_has_under_way_is_no_part_of_an_archive(few: Settings) -> None:
     ensure_archives(few, "kafka")
     options = archive_options(few, "kafka")

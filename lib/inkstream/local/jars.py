@@ -70,7 +70,8 @@ def read_lock(path: Path) -> list[Jar]:
 
 
 def jars_folder(settings: Settings, group: str) -> Path:
-    return settings.local.path / "jars" / group
+    """Where the group's jars are; behind a link, if there is one, which may be gone when its archive is wanted."""
+    return (settings.local.path / "jars").resolve() / group
 
 
 def missing_jars(settings: Settings, group: str) -> list[Jar]:

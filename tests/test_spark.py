@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from tests.conftest import in_section
 
 from inkstream.local.jars import pyspark_folder
-from inkstream.local.java import LATE_OPTIMISING, java_home
+from inkstream.local.java import SPARING_COMPILER, java_home
 from inkstream.local.masters import PROTECTED
 from inkstream.settings import Settings
 from inkstream.spark import protection_conf
@@ -34,7 +34,7 @@ def test_driver_and_executors_leave_what_is_hardly_called_to_the_quick_compiler(
     line = submit_line(Settings(), "predict_stream", [], "jars/*", "local[2]")
     options = [shlex.split(part.partition("=")[2]) for part in line if "extraJavaOptions" in part]
     assert len(options) == 2
-    assert all(set(LATE_OPTIMISING) <= set(some) for some in options)
+    assert all(set(SPARING_COMPILER) <= set(some) for some in options)
 
 
 def test_a_folder_with_a_space_is_one_option(monkeypatch: pytest.MonkeyPatch) -> None:

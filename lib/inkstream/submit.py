@@ -13,7 +13,7 @@ from pathlib import Path
 
 from inkstream.local.class_archives import archive_options
 from inkstream.local.jars import pyspark_folder
-from inkstream.local.java import LATE_OPTIMISING
+from inkstream.local.java import SPARING_COMPILER
 from inkstream.settings import Settings, home
 
 EXECUTOR_ENVIRONMENT = "spark.executorEnv."
@@ -34,6 +34,7 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
     java = ["-XX:+UseParallelGC", schema]
     brief = BRIEF_JAVA.split() if job in BRIEF_JOBS else []
     debug = ["-Dinkstream.pattern=%d{HH:mm:ss} %p %c{1}: %m%n%ex"] if "--debug" in arguments else []
+    of_executors = [*java, *SPARING_COMPILER, *archive_options(settings, "spark")]
     return [
         str(Path(sys.executable).parent / "spark-submit"),
         "--master",
@@ -55,7 +56,7 @@ def submit_line(settings: Settings, job: str, arguments: Sequence[str], class_pa
         "--conf",
         f"spark.driver.extraJavaOptions={java_options(settings, *brief, *java, *debug)}",
         "--conf",
-        f"spark.executor.extraJavaOptions={shlex.join([*java, *LATE_OPTIMISING, *archive_options(settings, 'spark')])}",
+        f"spark.executor.extraJavaOptions={shlex.join(of_executors)}",
         str(root / "jobs" / f"{job}.py"),
         *arguments,
     ]
@@ -90,7 +91,7 @@ def java_options(settings: Settings, *more: str) -> str:
     """What `spark.driver.extraJavaOptions` names: what is compiled, the archive of classes, the log, and more."""
     log = f"-Dlog4j2.configurationFile={(home() / 'conf' / 'log4j2-spark.properties').as_uri()}"
     # Spark takes it apart as a shell would.
-    return shlex.join([*more, *LATE_OPTIMISING, *archive_options(settings, "spark"), log])
+    return shlex.join([*more, *SPARING_COMPILER, *archive_options(settings, "spark"), log])
 
 
 def default_conf() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from inkstream.local.class_archives import archive_options
 from inkstream.local.jars import class_path, jars_folder, lock_file, read_lock
-from inkstream.local.java import LATE_OPTIMISING, java_command
+from inkstream.local.java import SPARING_COMPILER, java_command
 from inkstream.local.members import Member, read_shape
 from inkstream.local.process import demanded
 from inkstream.settings import home
@@ -114,7 +114,7 @@ class Cassandra(Member):
             *(f"--add-exports={name}=ALL-UNNAMED" for name in EXPORTS),
             *(f"--add-opens={name}=ALL-UNNAMED" for name in OPENS),
             f"-javaagent:{self._agent()}",
-            *LATE_OPTIMISING,
+            *SPARING_COMPILER,
             f"-Xms{heap}",
             f"-Xmx{heap}",
             "-Xss512k",

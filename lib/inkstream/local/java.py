@@ -13,15 +13,21 @@ from inkstream.errors import SetupError
 log = logging.getLogger(__name__)
 
 JAVA_VERSION = "17"
-# The optimising compiler takes methods that were called four times as often as with Java's own thresholds. On two cores
-# it is what Kafka, Cassandra and Spark do most while they are young, for much that is then hardly called again: the
-# first 60,000 pictures took 37-46 s instead of 51-53 (5 runs and 2), the next 180,000 about 7 % less CPU. With twelve
-# times the start is no better, and with forty the code that stays slow costs more than compiling it would.
-LATE_OPTIMISING = (
+# Java's optimising compiler (C2) is what young Kafka, Cassandra and Spark do most on two cores, for much that is then
+# hardly called again. It takes methods that were called four times as often as with Java's own thresholds: the first
+# 60,000 pictures took 37-46 s instead of 51-53 (5 runs and 2), the next 180,000 about 7 % less CPU. With twelve times
+# the start is no better, and with forty the code that stays slow costs more than compiling it would. And it puts less
+# of what a method calls into it (Java's own bounds: 325, 2500, 15): over the first 80,000 uploads Spark's JVM compiled
+# for 56 us each instead of 95 and took 0.75 of the CPU, over the next 80,000 for 31 instead of 57, and 0.8 (2 runs in
+# turn). Half of these bounds again is no better.
+SPARING_COMPILER = (
     "-XX:Tier4InvocationThreshold=20000",
     "-XX:Tier4MinInvocationThreshold=2400",
     "-XX:Tier4CompileThreshold=60000",
     "-XX:Tier4BackEdgeThreshold=160000",
+    "-XX:FreqInlineSize=150",
+    "-XX:InlineSmallCode=1200",
+    "-XX:MaxInlineLevel=9",
 )
 
 

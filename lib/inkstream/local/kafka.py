@@ -15,7 +15,7 @@ from typing import ClassVar
 from inkstream.errors import ServiceError
 from inkstream.local.class_archives import archive_options
 from inkstream.local.jars import class_path
-from inkstream.local.java import LATE_OPTIMISING, java_command
+from inkstream.local.java import SPARING_COMPILER, java_command
 from inkstream.local.members import Member
 from inkstream.local.process import demanded
 from inkstream.settings import MIB, home
@@ -45,7 +45,7 @@ class Kafka(Member):
             self._format(properties)
         return [
             *self._java(),
-            *LATE_OPTIMISING,
+            *SPARING_COMPILER,
             f"-Xmx{HEAP}",
             "-XX:+UseG1GC",
             "-XX:MaxGCPauseMillis=20",

@@ -32,6 +32,7 @@ METHOD = (
     "contenders run warm. *_ms without a prefix: medians of the stream's own log of its micro-batches."
 )
 WARM_UP = 3_000  # half a minute at 100 a second: a JVM compiles most of what it runs in that time
+QUICK_WARM_UP = 300
 SAMPLES_A_SECOND = 10
 ASK_S = 0.01
 GIVE_UP_S = 60
@@ -49,7 +50,7 @@ def run(options: Options, place: Place) -> Outcome:
         for contender in (ours(), plain(1)):
             here = place.named(f"latency{number}{'ours' if contender.name == OURS else 'plain'}")
             with contender.running(here) as running:
-                upload(here, "warm", 100, WARM_UP, running.check)
+                upload(here, "warm", 100, QUICK_WARM_UP if options.quick else WARM_UP, running.check)
                 for rate, seconds in rates.items():
                     figures = measure(here, contender, rate, int(rate * seconds), running.log, running.check)
                     found[rate][contender.name].append(figures)

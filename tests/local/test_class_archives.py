@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.conftest import in_section
 
 from inkstream.local import class_archives
 from inkstream.local.class_archives import archive_options, classes_file, ensure_archives
@@ -88,7 +89,7 @@ def test_an_archive_outlives_a_link_to_the_jars(few: Settings, tmp_path: Path) -
     link = tmp_path / "another" / "jars"
     link.parent.mkdir()
     link.symlink_to(few.local.path / "jars")
-    another = few.model_copy(update={"local": few.local.model_copy(update={"folder": str(link.parent)})})
+    another = in_section(few, "local", folder=str(link.parent))
     assert class_path(another, "kafka") == class_path(few, "kafka")
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import zlib
-
 import pytest
 from tests.conftest import in_section
-from tests.stream.conftest import Pipeline
+from tests.stream.conftest import Pipeline, padded
 from tests.stream.test_restart import SEVEN, start_stream
 
 from inkstream.stream.source import SMALL_BYTES
@@ -16,13 +13,6 @@ pytestmark = pytest.mark.services
 
 HEAP = "512m"
 COUNT = 6_000  # uploads of one micro-batch
-
-
-def padded(picture: bytes, size: int) -> bytes:
-    """A PNG of so many bytes that shows the same: it has a chunk more that nobody reads."""
-    body = b"inKs" + os.urandom(size - len(picture) - 12)
-    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
-    return picture[:33] + chunk + picture[33:]  # after the signature and the header
 
 
 def test_what_does_not_fit_waits_on_the_disk(pipeline: Pipeline) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.stream.conftest import TABLES, Pipeline
+from tests.stream.conftest import TABLES, Pipeline, padded
 
 import inkstream
 from inkstream.records import INLINE_BYTES, bucket_of, decode_answer, write_time_us
@@ -30,16 +30,6 @@ def few_rows(request: pytest.FixtureRequest, pipeline: Pipeline) -> int:
     """Up to how many uploads the driver writes: all of these, or none."""
     pipeline.few_rows = request.param
     return pipeline.few_rows
-
-
-def padded(picture: bytes, size_bytes: int) -> bytes:
-    """The same picture in a PNG of that size: a private chunk of noise-free padding before IEND."""
-    import zlib
-
-    length = size_bytes - len(picture) - 12
-    chunk = b"ppAd" + bytes(length)
-    whole = length.to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
-    return picture[:-12] + whole + picture[-12:]
 
 
 def test_every_upload_has_its_rows_and_its_answer(pipeline: Pipeline) -> None:

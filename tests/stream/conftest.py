@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import zlib
 from collections import Counter
@@ -44,9 +45,9 @@ def huge() -> bytes:
 
 
 def padded(picture: bytes, size_bytes: int) -> bytes:
-    """The same picture in a PNG of that size: a private chunk of noise-free padding before IEND."""
+    """The same picture in a PNG of that size: a private chunk before IEND, of noise: nothing packs it."""
     length = size_bytes - len(picture) - 12
-    chunk = b"ppAd" + bytes(length)
+    chunk = b"ppAd" + os.urandom(length)
     whole = length.to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
     return picture[:-12] + whole + picture[-12:]
 

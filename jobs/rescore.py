@@ -31,15 +31,11 @@ def run(spark: SparkSession, settings: Settings, session: Session, version: str,
     bundle = Shelf(settings).load(version)
     check_golden(bundle, Reader(bundle, settings.image).engine)
     rescore = Rescore(spark, settings, broadcast_task(spark, settings, bundle), choice)
-    to_do = rescore.to_do().persist()
-    count = to_do.count()
     console = Console(stderr=True, highlight=False)
-    console.print(f"{count:,} pictures to answer with version {version[:12]}")
-    if count:
-        with shown(spark, console, "answering"):
-            rescore.predict(to_do)
-    to_do.unpersist()
-    days = rescore.fill_days()
+    with shown(spark, console, "answering"):
+        new = rescore.answer_new()
+        days = set(new) | rescore.fill_days()
+    console.print(f"{new.total():,} pictures answered with version {version[:12]}")
     for day in sorted(days):
         session.execute("INSERT INTO changed_days (day, changed_at) VALUES (%s, %s)", (day, datetime.now(timezone.utc)))
     await_on_disk(session)

@@ -12,7 +12,7 @@ from benchmarks.latency import BATCH
 from benchmarks.options import Options
 from benchmarks.place import Place
 from benchmarks.processes import memory
-from inkstream.local.class_archives import archive_options, ensure_archives
+from inkstream.local.class_archives import archive_options
 from inkstream.store.session import open_session
 
 METHOD = (
@@ -33,7 +33,6 @@ GIVE_UP_S = 300
 def run(options: Options, place: Place) -> Outcome:
     """Rounds of the two in turn, each on topics and tables of its own; then the loads, once."""
     count = 4_000 if options.quick else 40_000
-    ensure_archives(place.settings, "spark")  # as any earlier start of the stream has; to make it takes half a minute
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     for number in range(options.rounds):
         for contender in (ours_by_command(), plain(1)):

@@ -16,6 +16,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from benchmarks.figures import Incomplete, check_complete
+from inkstream.local.class_archives import ensure_archives
 from inkstream.local.own_services import own_folder, own_services
 from inkstream.local.services import RunningServices
 from inkstream.producer.paths import read_paths
@@ -176,6 +177,10 @@ class Place:
 
 @contextmanager
 def own_place(pictures: list[Path], name: str = "bench") -> Iterator[Place]:
-    """Kafka and Cassandra of the benchmark's own, emptied, in a folder of its own; they end with the block."""
+    """Kafka and Cassandra of the benchmark's own, emptied, in a folder of its own; they end with the block.
+
+    Spark's classes are archived before, as any earlier start of a job has done it; every contender on Spark has them.
+    """
     with own_folder(name) as folder, own_services(folder) as services:
+        ensure_archives(services.settings, "spark")
         yield Place(services, services.settings, folder, pictures)

@@ -124,6 +124,12 @@ def test_a_rescore_adds_rows_goes_on_where_it_was_ended_and_says_what_changed(pi
     assert set(written) == {f"a{n}" for n in range(10)}
 
     pipeline.session.execute("DELETE FROM predictions WHERE image_id = 'a3' AND model_version = %s", (second,))
+    pipeline.session.execute("TRUNCATE predictions_by_day")  # as if it was ended before it wrote those
+    pipeline.session.execute("TRUNCATE changed_days")
+    run(pipeline.spark, settings, pipeline.session, second, Choice())
+    assert {row.image_id for row in pipeline.rows("predictions_by_day")} == set(digits)
+    assert len(pipeline.rows("changed_days")) == 1
+    run(pipeline.spark, settings, pipeline.session, first, Choice())
     assert run(pipeline.spark, settings, pipeline.session, second, Choice()).pictures == 20
     after = {row.image_id: row.predicted_at for row in pipeline.rows("predictions") if row.model_version == second}
     kept = set(written) - {"a3"}

@@ -92,15 +92,7 @@ class SparkWriter:
     def _save(
         self, rows: DataFrame, table: str, columns: Iterable[str], travel: Mapping[str, str] = EACH_ALONE
     ) -> None:
-        (
-            rows.select(*columns, "write_time")
-            .write.format("org.apache.spark.sql.cassandra")
-            # A long in microseconds; a timestamp column would be taken in milliseconds, without a word.
-            .options(table=table, keyspace=self._settings.cassandra.keyspace, writetime="write_time")
-            .options(**{f"spark.cassandra.output.{name}": value for name, value in travel.items()})
-            .mode("append")
-            .save()
-        )
+        save_rows(rows, self._settings.cassandra.keyspace, table, columns, travel)
 
     def _publish(self, rows: DataFrame, topic: str) -> None:
         (
@@ -110,6 +102,21 @@ class SparkWriter:
             .option("kafka.acks", "all")
             .save()
         )
+
+
+def save_rows(
+    rows: DataFrame, keyspace: str, table: str, columns: Iterable[str], travel: Mapping[str, str] = EACH_ALONE
+) -> None:
+    """Write those columns of the rows into the table, as of their `write_time`. Raises what Spark raises."""
+    (
+        rows.select(*columns, "write_time")
+        .write.format("org.apache.spark.sql.cassandra")
+        # A long in microseconds; a timestamp column would be taken in milliseconds, without a word.
+        .options(table=table, keyspace=keyspace, writetime="write_time")
+        .options(**{f"spark.cassandra.output.{name}": value for name, value in travel.items()})
+        .mode("append")
+        .save()
+    )
 
 
 def with_bytes(batch: DataFrame, results: DataFrame) -> DataFrame:

@@ -65,7 +65,9 @@ def build_own_session(
         "spark.master": "local[2]",
         "spark.app.name": name,
         "spark.driver.extraClassPath": class_path,
-        "spark.driver.extraJavaOptions": java_options(settings, *BRIEF_JAVA.split()),
+        # As a job's: for G1 a page of Spark's, 64 MB, is a humongous object, and a heap that a verify half fills is
+        # searched for room without end.
+        "spark.driver.extraJavaOptions": java_options(settings, "-XX:+UseParallelGC", *BRIEF_JAVA.split()),
         "spark.driver.bindAddress": LOOPBACK,
         "spark.driver.host": LOOPBACK,
         "spark.ui.enabled": "false",

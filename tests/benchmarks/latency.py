@@ -31,7 +31,7 @@ METHOD = (
     "until a client that asks every 10 ms has read it from images and predictions, of up to ten uploads a second. Both "
     "contenders run warm. *_ms without a prefix: medians of the stream's own log of its micro-batches."
 )
-WARM_UP = 3_000  # half a minute at 100 a second: a JVM compiles most of what it runs in that time
+WARM_UP = 9_000  # a minute and a half at 100 a second: a JVM of two cores compiles most of what it runs in that time
 QUICK_WARM_UP = 300
 SAMPLES_A_SECOND = 10
 ASK_S = 0.01

@@ -18,6 +18,7 @@ TOP = {
     "spark": [
         "org.apache.spark:spark-sql-kafka-0-10_2.12:3.5.7",
         "com.datastax.spark:spark-cassandra-connector_2.12:3.5.1",
+        "com.globalmentor:hadoop-bare-naked-local-fs:0.1.0",
     ],
     # The binding from slf4j to log4j is in Kafka's distribution only. `!`: its own pins (an older Kafka!) do not count.
     "kafka": ["org.apache.kafka:kafka_2.13:4.1.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3!"],

@@ -98,10 +98,11 @@ def await_on_disk(session: Session) -> None:
     """
     if len(session.cluster.metadata.all_hosts()) > 1:
         return
+    called = time.monotonic()
     try:
         lag_s = _sync_lag_s(session)
         if 0 < lag_s <= MOST_LAG_S:
-            time.sleep(lag_s)
+            time.sleep(max(0.0, called + lag_s - time.monotonic()))
             session.execute("DELETE FROM schema_migrations WHERE number = 0")  # any write; there is no such number
     except CASSANDRA_ERRORS as error:
         raise ServiceError(

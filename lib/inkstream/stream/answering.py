@@ -13,7 +13,7 @@ from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
 from inkstream.store.topics import create_topics
 from inkstream.stream.arrivals import Ledger
-from inkstream.stream.checkpoint import hold_checkpoint, prepare_checkpoint
+from inkstream.stream.checkpoint import hold_checkpoint, prepare_checkpoint, without_processes
 from inkstream.stream.corrections import take_corrections
 from inkstream.stream.model_watch import ModelWatch
 from inkstream.stream.outages import Outages, ends_of
@@ -64,6 +64,7 @@ def answer_uploads(settings: Settings, asked: Asked, opening: Future[SparkSessio
 
 def run(uploads: DataFrame, sink: Sink, checkpoint: str, once: bool) -> StreamingQuery:
     """Start the query; with `once` it ends by itself when what the topic held at the start is stored and answered."""
+    without_processes(uploads.sparkSession)
     writer = uploads.writeStream.foreachBatch(sink.store_batch).option("checkpointLocation", checkpoint)
     sink.query = (writer.trigger(availableNow=True) if once else writer).start()
     return sink.query

@@ -250,8 +250,8 @@ class Ledger:
         """Return when all rows that were acknowledged before are on disk. Raises ServiceError."""
         await_on_disk(self._session)
 
-    def record_progress(self, arrivals: list[Arrival], now: datetime) -> None:
-        """Write down that everything up to the micro-batch's last offsets is stored and answered."""
+    def record_progress(self, arrivals: Sequence[Arrival], now: datetime) -> None:
+        """Write down that all up to the micro-batch's last offsets is stored and answered, and the days it touched."""
         until: dict[tuple[str, int], int] = {}
         first: dict[tuple[str, int], int] = {}
         for arrival in arrivals:
@@ -259,13 +259,11 @@ class Ledger:
             until[place] = max(until.get(place, 0), arrival.offset + 1)
             first[place] = min(first.get(place, arrival.offset), arrival.offset)
         rows = [
-            (*place, self._from_offsets.setdefault(place, first[place]), offset, now) for place, offset in until.items()
+            (self._progress, (*place, self._from_offsets.setdefault(place, first[place]), offset, now))
+            for place, offset in until.items()
         ]
-        execute_concurrent_with_args(self._session, self._progress, rows, concurrency=CONCURRENCY)
-
-    def mark_days(self, arrivals: list[Arrival], now: datetime) -> None:
-        """Write down the days that the micro-batch touched."""
-        self._mark({arrival.day for arrival in arrivals}, now)
+        days = [(self._day, (day, now)) for day in {arrival.day for arrival in arrivals}]
+        execute_concurrent(self._session, [*rows, *days], concurrency=CONCURRENCY)
 
     def _mark(self, days: Iterable[str], now: datetime) -> None:
         for day in sorted(days):

@@ -170,10 +170,8 @@ class Sink:
     def _answer_and_record(self, batch: DataFrame, report: BatchReport, held: list[DataFrame]) -> None:
         with report.timed("batch"):
             arrivals = self._answer_batch(batch, report, held)
-            now = datetime.now(timezone.utc)
-            self._ledger.record_progress(arrivals, now)
-            self._ledger.mark_days(arrivals, now)
             if arrivals:
+                self._ledger.record_progress(arrivals, datetime.now(timezone.utc))
                 self._ledger.await_on_disk()  # before Spark's commit says that the micro-batch is done
         if arrivals:
             self._report(report)

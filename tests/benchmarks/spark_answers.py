@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -47,7 +47,7 @@ from inkstream.records import (
 from inkstream.settings import Settings, load_settings
 from inkstream.spark import build_session
 from inkstream.store.session import await_on_disk, open_session
-from inkstream.stream.many import BY_PARTITION, TOGETHER
+from inkstream.stream.many import BY_PARTITION, TOGETHER, save_rows
 from inkstream.stream.predict import PredictTask
 from inkstream.stream.running import broadcast_task
 from inkstream.stream.source import SMALL_ROWS, kafka_options, open_uploads
@@ -141,7 +141,7 @@ def store_batch(settings: Settings, session: Session, answer: Answer, batch: Dat
             ("predictions", PREDICTIONS, TOGETHER),
             ("predictions_by_day", PREDICTIONS_BY_DAY, BY_PARTITION),
         ]
-        _together(*(partial(_save, rows, settings.cassandra.keyspace, *table) for table in tables))
+        _together(*(partial(save_rows, rows, settings.cassandra.keyspace, *table) for table in tables))
         await_on_disk(session)
         _publish(answers(rows), _topic(settings, predicted=True))
         if any_rejected:
@@ -155,17 +155,6 @@ def _together(*writes: Callable[[], None]) -> None:
     with ThreadPoolExecutor(len(writes)) as threads:
         for future in [threads.submit(inheritable_thread_target(write)) for write in writes]:
             future.result()
-
-
-def _save(rows: DataFrame, keyspace: str, table: str, columns: Iterable[str], travel: Mapping[str, str]) -> None:
-    (
-        rows.select(*columns, "write_time")
-        .write.format("org.apache.spark.sql.cassandra")
-        .options(table=table, keyspace=keyspace, writetime="write_time")
-        .options(**{f"spark.cassandra.output.{name}": value for name, value in travel.items()})
-        .mode("append")
-        .save()
-    )
 
 
 def _publish(messages: DataFrame, options: Mapping[str, str]) -> None:

@@ -223,6 +223,13 @@ def test_a_senseless_orientation_changes_nothing(grey: np.ndarray) -> None:
     assert np.array_equal(decode(encoded(Image.fromarray(grey), "PNG", exif=exif), LIMITS).pixels, grey)
 
 
+@pytest.mark.parametrize("size", [(3, 5), (640, 480), (2500, 2000)])
+def test_colours_come_as_they_are_however_many_pieces_pillow_keeps_them_in(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(3).integers(0, 4, (*size[::-1], 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(pixels), "TIFF", compression="tiff_adobe_deflate")
+    assert np.array_equal(decode(data, LIMITS, detail=0).pixels, pixels)
+
+
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
 def test_detail_reduces_large_pictures_and_leaves_small_ones(format_: str) -> None:
     large = Image.new("RGB", (1200, 600), "white")

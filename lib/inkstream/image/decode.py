@@ -171,7 +171,7 @@ def _decode_with_pillow(data: bytes, kind: str, limits: ImageSettings, detail: i
     width, height = picture.size
     _check_size(width, height, limits)
     if kind == "jpeg":
-        _check_scans(data.count(b"\xff\xda"), width * height, limits)
+        _check_scans(_scans(data), width * height, limits)
         if detail:
             picture.draft(None, _draft_size(width, height, detail))
     picture.load()
@@ -198,6 +198,12 @@ def _check_size(width: int, height: int, limits: ImageSettings) -> None:
     if width * height > limits.max_pixels:
         reason = f"The picture has {width:,} x {height:,} pixels; at most {limits.max_pixels:,} are read."
         raise Rejected("too_many_pixels", reason)
+
+
+def _scans(data: bytes) -> int:
+    """How many scans' markers a JPEG file has; bytes.count takes five times as long where every other byte is 0xff."""
+    content = np.frombuffer(data, np.uint8)
+    return int(np.count_nonzero((content[:-1] == 0xFF) & (content[1:] == 0xDA)))
 
 
 def _check_scans(scans: int, pixels: int, limits: ImageSettings) -> None:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from inkstream.errors import Rejected
+from inkstream.image.components import having
 from inkstream.image.ink import Ink, find_ink, ink_level
 from inkstream.image.lines import find_lines, ink_beside
 from inkstream.image.parts import (
@@ -151,9 +152,8 @@ def _digit_at(ink: Array, low: float, high: float, dark_lines: Array | None) -> 
     if hangs_in(main, mask.shape):
         raise Rejected("blank", "Nothing is drawn; there is only what hangs in from the picture's edge.")
     kept = kept_with(main, parts)
-    chosen = np.zeros(int(labels.max()) + 1, np.uint8)
-    chosen[[part.label for part in kept]] = 255
-    return _Found(chosen[labels], main, kept, parts)
+    mask = having(labels, np.array([part.label for part in kept]))
+    return _Found(mask, main, kept, parts)
 
 
 def _refuse_slivers(shape: tuple[int, ...]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from inkstream.image.components import components, having, labelled
+
 SPECK = 0.012  # of the main part's longer side squared: smaller ones are dirt
 NEAR = 0.35  # of the main part's longer side: how far a broken stroke's pieces lie apart
 CUT, HANGING = 0.1, 0.4  # a part at the edge counts for less; one along the edge by so much of its length for little
@@ -41,12 +43,9 @@ class Part:
 def stroke_mask(ink: Array, low: float, high: float) -> Array:
     """uint8 (H, W) ink in, uint8 (H, W) of 0 and 255 out: strokes are over `high` somewhere and go on down to `low`."""
     possible = cv2.threshold(ink, low, 255, cv2.THRESH_BINARY)[1]
-    count, labels = cv2.connectedComponents(possible)
-    sure = np.zeros(count, np.uint8)
-    sure[np.unique(labels[ink > high])] = 255
-    sure[0] = 0
-    mask: Array = sure[labels]
-    return mask
+    labels = labelled(possible)
+    sure = cv2.threshold(ink, high, 255, cv2.THRESH_BINARY)[1]
+    return having(labels, np.unique(labels[sure > 0]))
 
 
 def without_lines(mask: Array, lines: Array) -> Array:
@@ -59,14 +58,15 @@ def without_lines(mask: Array, lines: Array) -> Array:
 
 
 def find_parts(mask: Array) -> tuple[Array, list[Part]]:
-    """int32 (H, W) of labels, and the parts from the largest to the smallest."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
+    """uint16 (H, W) of labels, and the parts from the largest to the smallest."""
+    labels, stats = components(mask)
     edge = np.concatenate([labels[1], labels[-2], labels[:, 1], labels[:, -2]])
-    contacts = np.bincount(edge, minlength=count)
-    parts = []
-    for label in range(1, count):
-        x, y, width, height, area = (int(n) for n in stats[label])
-        parts.append(Part(label, x, y, width, height, area, int(contacts[label])))
+    contacts = np.bincount(edge, minlength=len(stats)).tolist()
+    parts = [
+        Part(label, x, y, width, height, area, contact)
+        for label, ((x, y, width, height, area), contact) in enumerate(zip(stats.tolist(), contacts, strict=True))
+        if label
+    ]
     return labels, sorted(parts, key=lambda part: -part.area)
 
 

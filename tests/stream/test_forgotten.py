@@ -54,6 +54,14 @@ def test_a_batch_job_leaves_forgotten_ids_out(pipeline: Pipeline) -> None:
     assert find_forgotten(pipeline.session, ["a", "b"]) == {"a"}
 
 
+def test_a_batch_job_shuffles_no_rows_to_leave_forgotten_ids_out(pipeline: Pipeline) -> None:
+    images = pipeline.spark.read.format("org.apache.spark.sql.cassandra")
+    images = images.options(table="images", keyspace=pipeline.settings.cassandra.keyspace).load()
+    plan = without_forgotten(images, pipeline.settings)._jdf.queryExecution().executedPlan().toString()
+    assert "BatchScan images" in plan
+    assert "hashpartitioning" not in plan
+
+
 def test_a_write_that_was_under_way_loses_against_forgetting(pipeline: Pipeline) -> None:
     forget(pipeline.session, ["gone"], "by id", NOW)
     pipeline.session.execute("INSERT INTO predictions (image_id, model_version, label) VALUES ('gone', 'v2', '7')")

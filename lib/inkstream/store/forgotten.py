@@ -58,7 +58,8 @@ def without_forgotten(rows: DataFrame, settings: Settings) -> DataFrame:
     """The rows whose `image_id` nobody wants gone; for batch jobs, over the connector."""
     options = {"table": "forgotten", "keyspace": settings.cassandra.keyspace}
     stored = rows.sparkSession.read.format("org.apache.spark.sql.cassandra").options(**options).load()
-    marks = stored.selectExpr("image_id AS forgotten_id")
+    # Sent to each task: to join them otherwise all rows are shuffled and sorted, a re-score's with their pictures.
+    marks = stored.selectExpr("image_id AS forgotten_id").hint("broadcast")
     # An anti join would be pushed below rows' own joins, such as the one that reads a day's partitions alone. And it is
     # the key that tells: a literal beside it stands in every row of the connector's direct join, marked or not.
     marked = rows.join(marks, rows["image_id"] == marks["forgotten_id"], "left")

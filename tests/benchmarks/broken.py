@@ -45,7 +45,7 @@ def run(options: Options, place: Place) -> Outcome:
         expected[name] = places[name].send(pictures, Pace(limit=count))
     for number in range(1 if options.quick else 0, options.rounds + 1):
         for name in places if number % 2 else reversed(places):
-            figures = drain_once(places[name], ours(), expected[name], WARM_UP)
+            figures, _ = drain_once(places[name], ours(), expected[name], WARM_UP)
             options.tell(f"broken: round {number or 'not counted'}, {name}: {figures['warm_per_s']:,.0f}/s warm")
             if number:
                 found[name].append(figures)

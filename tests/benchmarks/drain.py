@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from benchmarks.contenders import Contender, cpu_seconds, ours, plain, quix, resident_bytes, spark
+from benchmarks.cpu_profile import between
 from benchmarks.figures import OURS, Case, Outcome, comparable, warm_rate, with_slack
 from benchmarks.options import Options
 from benchmarks.place import TABLES, Place
@@ -19,13 +20,14 @@ METHOD = (
     "of them from the start of the command. Afterwards every upload's id is looked for in each table and among the "
     "answers; Kafka to Kafka, among the answers alone. predict_batch_udf runs the Keras model of the bundle's first "
     "network alone, to its favour; all others run the whole cascade in LiteRT. 240,000 pictures come after a longer "
-    "warm-up: a JVM compiles for minutes, Cassandra's as well. Before the first round one drain is "
-    "not counted (Kafka and Cassandra, just started, are slower for who comes first), and who that is changes from "
+    "warm-up: a JVM compiles for minutes, Cassandra's as well; what the CPU time then goes into is the kernel's count "
+    "of each process and thread, from the end of the warm-up on. Before the first round one drain is not "
+    "counted (Kafka and Cassandra, just started, are slower for who comes first), and who that is changes from "
     "round to round."
 )
-WARM_UP = 20_000  # one micro-batch
-LONG_WARM_UP = 120_000  # for those that go on: Spark's JVM then compiles a third of what it did over the first 60,000
-FEWER = 20_000  # after the warm-up, for those that take very long: one micro-batch more
+WARM_UP = 40_000  # one micro-batch: five seconds' uploads, as docs/sizing.md has it
+LONG_WARM_UP = 9 * WARM_UP  # a minute, for those that go on: the JVMs compile half as much afterwards as after 120,000
+FEWER = 20_000  # after the warm-up, for those that take very long
 
 BATCH_UDF = "Spark, predict_batch_udf with Keras"
 ROW_BY_ROW = "Spark, a row at a time"
@@ -72,7 +74,8 @@ def run(options: Options, place: Place) -> Outcome:
         compare(options, "60,000 pictures, Kafka to Kafka", options.rounds, alone, tables=()),
     ]
     most = waiting(options, place, 240_000, LONG_WARM_UP)
-    cases.append(compare(options, "240,000 pictures", options.rounds, [(ours(), most), (plain(2), most)]))
+    work = [(ours(), most), (plain(2), most)]
+    cases.append(compare(options, "240,000 pictures", options.rounds, work, profiled=True))
     return Outcome("drain", METHOD, cases)
 
 
@@ -89,18 +92,23 @@ def compare(
     rounds: int,
     work: Sequence[tuple[Contender, Waiting]],
     tables: Sequence[str] = TABLES,
+    *,
+    profiled: bool = False,
 ) -> Case:
     """So many rounds of the contenders in turn, each over its uploads; without tables answers alone are looked for."""
     found: dict[str, list[dict[str, float]]] = {contender.name: [] for contender, _ in work}
+    spent: dict[str, list[dict[str, float]]] = {contender.name: [] for contender, _ in work}
     for number in range(rounds):
         for contender, uploads in turns(work, number, rounds):
-            figures = drain_once(uploads.place, contender, uploads.expected, uploads.warm_up, tables)
+            figures, used = drain_once(uploads.place, contender, uploads.expected, uploads.warm_up, tables)
             found[contender.name].append(figures)
+            spent[contender.name].append(used)
             options.tell(
                 f"drain: round {number + 1} of {name}, {contender.name}: {figures['warm_per_s']:,.0f}/s warm, "
                 f"{figures['cold_per_s']:,.0f}/s from the command on"
             )
-    return Case(name, "warm_per_s", True, found, _notes(work, found if tables else {}))
+    notes = _notes(work, found if tables else {})
+    return Case(name, "warm_per_s", True, found, notes, spent=spent if profiled else {})
 
 
 def _notes(work: Sequence[tuple[Contender, Waiting]], stored: dict[str, list[dict[str, float]]]) -> list[str]:
@@ -131,8 +139,11 @@ def turns(work: Sequence[T], number: int, rounds: int) -> list[T]:
 
 def drain_once(
     place: Place, contender: Contender, expected: set[str], warm_up: int, tables: Sequence[str] = TABLES
-) -> dict[str, float]:
-    """Have a contender answer all that the topic holds; its figures. Raises Incomplete where something is lost.
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Have a contender answer all that the topic holds; its figures, and what the CPU time after the warm-up went into.
+
+    Raises:
+        Incomplete: something is lost.
 
     tables: where each upload's row is looked for; none where the contender stores nothing.
     """
@@ -141,15 +152,18 @@ def drain_once(
     before = place.ends(place.settings.kafka.predicted)
     served = cpu_seconds(place.servers())
     with contender.running(place) as running:
+        place.await_answers(before, warm_up, running.check)
+        warm = place.spent(running.family())
         place.await_answers(before, len(expected), running.check)
         family = running.family()
+        spent = between(warm, place.spent(family), len(expected) - warm_up)
         cpu = cpu_seconds(family)
         served = cpu_seconds(place.servers()) - served
         memory = resident_bytes(family)
     answers = place.answers(before)
     place.check(expected, list(answers), tables)
     last_s = max(answers.values()) / 1000
-    return {
+    figures = {
         "warm_per_s": warm_rate(list(answers.values()), warm_up),
         "cold_per_s": len(expected) / (last_s - running.started),
         "first_answer_s": min(answers.values()) / 1000 - running.started,
@@ -157,3 +171,4 @@ def drain_once(
         "services_cpu_ms_per_image": served * 1000 / len(expected),
         "memory_mib": memory / (1 << 20),
     }
+    return figures, spent

@@ -22,7 +22,8 @@ class Case:
 
     figure: the key of the rounds that the ratios are of. more: more of it is better (a rate), else less (a time).
     rounds: contender -> one dict of figures a round. notes: what a reader of the figures has to know.
-    base: whom the others are compared with.
+    base: whom the others are compared with. spent: contender -> one dict a round of what its CPU time went into, its
+    services' with it, in microseconds an image; {} where nobody looked.
     """
 
     name: str
@@ -31,12 +32,16 @@ class Case:
     rounds: Mapping[str, Sequence[Mapping[str, float]]]
     notes: Sequence[str] = ()
     base: str = OURS
+    spent: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
 
     def medians(self, contender: str) -> dict[str, float]:
         """Each figure's median over the contender's rounds."""
-        rounds = self.rounds[contender]
-        keys = [key for key in rounds[0] if all(key in one for one in rounds)] if rounds else []
-        return {key: median(one[key] for one in rounds) for key in keys}
+        return _medians(self.rounds[contender])
+
+    def spent_by(self, contender: str) -> dict[str, float]:
+        """What its CPU time went into, medians, the most first."""
+        found = _medians(self.spent.get(contender, []))
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def ratio(self, contender: str, figure: str = "") -> float | None:
         """How many times better the base, ours as a rule, is: the median of the rounds' ratios.
@@ -62,10 +67,16 @@ class Case:
                     "median": self.medians(contender),
                     "ours_is_better_by": None if contender == self.base else self.ratio(contender),
                     "rounds": [dict(one) for one in rounds],
+                    **({"cpu_us_per_image": self.spent_by(contender)} if contender in self.spent else {}),
                 }
                 for contender, rounds in self.rounds.items()
             },
         }
+
+
+def _medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    keys = [key for key in rounds[0] if all(key in one for one in rounds)] if rounds else []
+    return {key: median(one[key] for one in rounds) for key in keys}
 
 
 @dataclass(frozen=True)

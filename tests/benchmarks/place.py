@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import psutil
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
+from benchmarks.cpu_profile import spent_so_far
 from benchmarks.figures import Incomplete, check_complete
 from inkstream.local.class_archives import ensure_archives
 from inkstream.local.own_services import own_folder, own_services
@@ -68,6 +70,14 @@ class Place:
     def servers(self) -> list[psutil.Process]:
         """The processes of Kafka and Cassandra."""
         return [psutil.Process(service.pid) for service in self.services.all if service.pid]
+
+    def spent(self, family: Sequence[psutil.Process]) -> Counter[str]:
+        """CPU seconds so far of a contender's processes and of the services, by what they went into."""
+        nodes, brokers = (
+            [psutil.Process(one.pid) for one in services if one.pid]
+            for services in (self.services.nodes, self.services.brokers)
+        )
+        return spent_so_far(family, nodes, brokers)
 
     def fill(self, count: int, source: str = "bench") -> set[str]:
         """Send so many uploads; returns the ids of all that the topic holds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +19,8 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(_table(outcome.name, case))
         for note in case.notes:
             console.print(f"  {note}", markup=False)
+        if case.spent:
+            console.print(_spent_table(outcome.name, case))
     if outcome.left_out:
         console.print(f"{outcome.name}: left out here: {'; '.join(outcome.left_out)}", markup=False)
 
@@ -37,6 +39,33 @@ def _table(name: str, case: Case) -> Table:
         better = "" if ratio is None else f"{ratio:.2f} x"
         table.add_row(contender, str(len(rounds)), *(_number(medians.get(key)) for key in keys), better)
     return table
+
+
+def _spent_table(name: str, case: Case) -> Table:
+    """What the CPU time went into: a column a contender, a row for what is more than a hundredth of the first's."""
+    columns = {contender: case.spent_by(contender) for contender in case.spent}
+    first = next(iter(columns.values()))
+    groups = list(dict.fromkeys(group for column in columns.values() for group in column))
+    totals = {contender: sum(column.values()) for contender, column in columns.items()}
+    table = Table(title=f"{name}: {case.name}: microseconds of CPU an image, services' with it", title_justify="left")
+    table.add_column("")
+    for contender in columns:
+        table.add_column(contender, justify="right")
+        table.add_column("share", justify="right")
+    least = 0.01 * sum(first.values())
+    for group in groups:
+        if max(column.get(group, 0.0) for column in columns.values()) >= least:
+            table.add_row(group, *_with_shares([column.get(group, 0.0) for column in columns.values()], totals))
+    table.add_section()
+    table.add_row("all", *_with_shares(list(totals.values()), totals))
+    return table
+
+
+def _with_shares(values: Sequence[float], totals: Mapping[str, float]) -> list[str]:
+    cells = []
+    for value, total in zip(values, totals.values(), strict=True):
+        cells += [f"{value:.1f}", f"{value / total:.0%}" if total else ""]
+    return cells
 
 
 def _number(value: float | None) -> str:

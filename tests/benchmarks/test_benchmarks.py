@@ -174,8 +174,10 @@ def test_a_plain_consumer_drains_every_upload_into_every_table(
 ) -> None:
     place = Place(embedded, settings, tmp_path, pictures_of(None)).named(settings.cassandra.keyspace)
     expected = place.fill(50)
-    figures = drain_once(place, plain(1), expected, 10)
+    figures, spent = drain_once(place, plain(1), expected, 10)
     assert figures["warm_per_s"] > 0
+    assert spent
+    assert {group.partition(":")[0] for group in spent} <= {"Cassandra", "Kafka", "Python workers", "Python driver"}
     version = load_bundle(shipped_bundle()).version
     assert len(check_rows(place, version, expected)) == 2 * len(expected)
     with pytest.raises(Incomplete, match="predictions of version another lacks 50 of 50 uploads"):
@@ -195,7 +197,7 @@ def test_a_spark_job_that_is_not_ours_drains_every_upload_into_every_table(
     embedded: RunningServices, settings: Settings, tmp_path: Path
 ) -> None:
     place = Place(embedded, settings, tmp_path, pictures_of(None)).named(settings.cassandra.keyspace)
-    figures = drain_once(place, spark(ROW_BY_ROW, "row-by-row"), place.fill(50), 10)
+    figures, _ = drain_once(place, spark(ROW_BY_ROW, "row-by-row"), place.fill(50), 10)
     assert figures["warm_per_s"] > 0
 
 
@@ -211,22 +213,25 @@ def test_each_round_begins_with_another_contender_and_the_first_not_with_ours() 
 def test_a_comparison_takes_the_turns_and_says_who_has_fewer_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[tuple[str, int, tuple[str, ...]]] = []
 
-    def drain_it(_: Any, contender: Contender, expected: set[str], __: int, tables: Any) -> dict[str, float]:
+    def drain_it(
+        _: Any, contender: Contender, expected: set[str], __: int, tables: Any
+    ) -> tuple[dict[str, float], dict[str, float]]:
         taken.append((contender.name, len(expected), tuple(tables)))
-        return {"warm_per_s": 1.0, "cold_per_s": 1.0}
+        return {"warm_per_s": 1.0, "cold_per_s": 1.0}, {"Kafka": float(len(taken))}
 
     monkeypatch.setattr(drain, "drain_once", drain_it)
     many, fewer = (Waiting(Any, {str(n) for n in range(WARM_UP + size)}) for size in (30, 10))  # type: ignore[arg-type]
     work = [(Contender(OURS, lambda _: []), many), (Contender("slow", lambda _: []), fewer)]
     options = Options(False, 2, [], lambda _: None)
-    case = drain.compare(options, "a case", 2, work, tables=())
+    case = drain.compare(options, "a case", 2, work, tables=(), profiled=True)
     ours, slow = (OURS, WARM_UP + 30, ()), ("slow", WARM_UP + 10, ())
     assert taken == [slow, ours, ours, slow]
     assert list(case.rounds) == [OURS, "slow"]
     assert case.notes == [
-        "20,000 to warm up, then 30",
-        "slow: 20,000 to warm up, then 10; its cold_per_s is of those",
+        "40,000 to warm up, then 30",
+        "slow: 40,000 to warm up, then 10; its cold_per_s is of those",
     ]
+    assert case.spent == {OURS: [{"Kafka": 2.0}, {"Kafka": 3.0}], "slow": [{"Kafka": 1.0}, {"Kafka": 4.0}]}
 
 
 def test_the_other_spark_jobs_make_the_rows_that_the_plain_consumer_makes() -> None:

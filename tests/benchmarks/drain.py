@@ -32,8 +32,8 @@ FEWER = 20_000  # after the warm-up, for those that take very long
 BATCH_UDF = "Spark, predict_batch_udf with Keras"
 ROW_BY_ROW = "Spark, a row at a time"
 
-# What the plain consumer x2 reaches with this work where nothing else runs, on two cores; 0: not recorded yet.
-RECORDED_PLAIN_PER_S = 0.0
+# What the plain consumer x2 reaches with this work where nothing else runs, on two cores with VNNI.
+RECORDED_PLAIN_PER_S = 6_800.0
 
 T = TypeVar("T")
 

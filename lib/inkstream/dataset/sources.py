@@ -21,6 +21,7 @@ from inkstream.image.idx import parse_idx
 from inkstream.records import LABELLED_PICTURE
 from inkstream.settings import Settings
 from inkstream.store.forgotten import without_forgotten
+from inkstream.store.tables import read_table
 
 TEST, TRAIN = "test", "train"
 CLAIMED, GIVEN, CORRECTED = 0, 1, 2  # how far a label is trusted, where sources contradict each other
@@ -85,14 +86,14 @@ def open_evaluated(spark: SparkSession, path: str, split: str) -> DataFrame:
 def open_corrections(spark: SparkSession, settings: Settings) -> DataFrame:
     """Stored pictures with what people say they show; of several corrections the newest."""
     newest = F.row_number().over(_by_image_newest())
-    corrections = _table(spark, settings, "corrections").withColumn("newest", newest).where("newest = 1")
+    corrections = read_table(spark, settings, "corrections").withColumn("newest", newest).where("newest = 1")
     labels = corrections.select("image_id", F.col("label"))
     return _stored(spark, settings, labels, "corrections", CORRECTED)
 
 
 def open_claimed(spark: SparkSession, settings: Settings) -> DataFrame:
     """Stored pictures with the label that their uploader claimed. Anybody can claim anything."""
-    images = _table(spark, settings, "images").where("claimed_label is not null")
+    images = read_table(spark, settings, "images").where("claimed_label is not null")
     labels = images.select("image_id", F.col("claimed_label").alias("label"))
     return _stored(spark, settings, labels, "claimed labels", CLAIMED)
 
@@ -235,11 +236,6 @@ def _parquet_source(spark: SparkSession, path: str) -> DataFrame:
 # --- Cassandra ------------------------------------------------------------------------------------------------
 
 
-def _table(spark: SparkSession, settings: Settings, table: str) -> DataFrame:
-    options = {"keyspace": settings.cassandra.keyspace, "table": table}
-    return spark.read.format("org.apache.spark.sql.cassandra").options(**options).load()
-
-
 def _by_image_newest() -> Any:
     from pyspark.sql import Window
 
@@ -248,8 +244,8 @@ def _by_image_newest() -> Any:
 
 def _stored(spark: SparkSession, settings: Settings, labels: DataFrame, source: str, trust: int) -> DataFrame:
     labels = without_forgotten(labels, settings)
-    images = _table(spark, settings, "images").select("image_id", "bytes")
-    parts = _table(spark, settings, "image_parts")
+    images = read_table(spark, settings, "images").select("image_id", "bytes")
+    parts = read_table(spark, settings, "image_parts")
     wanted = parts.join(labels.select("image_id"), "image_id", "left_semi")
     ordered = F.sort_array(F.collect_list(F.struct("part", "bytes")))
     whole = wanted.groupBy("image_id").agg(ordered.alias("parts"))

@@ -9,8 +9,8 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from inkstream.records import BUCKETS_A_DAY, PREDICTIONS_BY_DAY, REASON_CODES, REJECTED
+from inkstream.store.tables import table_reader
 
-CASSANDRA = "org.apache.spark.sql.cassandra"
 STAGES = ("decode", "normalise", "predict", "queued")
 KEY_PARTITIONS = 32  # tasks that look up the buckets of the days
 LONGEST_SUFFIX = 8  # what is longer is no suffix of a file's kind
@@ -21,13 +21,13 @@ def read_days(spark: SparkSession, keyspace: str, days: Sequence[date]) -> DataF
     """The rows of predictions_by_day of those days: only their own partitions are read, a bucket at a time."""
     each = F.explode(F.split(F.lit(",".join(map(str, days))), ",").cast("array<date>"))
     keys = spark.range(BUCKETS_A_DAY).select(each.alias("day"), F.col("id").cast("int").alias("bucket"))
-    rows = spark.read.format(CASSANDRA).options(table="predictions_by_day", keyspace=keyspace, directJoinSetting="on")
-    return keys.repartition(KEY_PARTITIONS).join(rows.load(), ["day", "bucket"]).select(*PREDICTIONS_BY_DAY)
+    rows = table_reader(spark, keyspace, "predictions_by_day").options(directJoinSetting="on").load()
+    return keys.repartition(KEY_PARTITIONS).join(rows, ["day", "bucket"]).select(*PREDICTIONS_BY_DAY)
 
 
 def read_corrections(spark: SparkSession, keyspace: str) -> DataFrame:
     """The newest correction of each picture: image_id, corrected."""
-    rows = spark.read.format(CASSANDRA).options(table="corrections", keyspace=keyspace).load()
+    rows = table_reader(spark, keyspace, "corrections").load()
     return rows.groupBy("image_id").agg(F.max_by("label", "corrected_at").alias("corrected"))
 
 

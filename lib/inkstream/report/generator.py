@@ -13,8 +13,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from inkstream.records import BUCKETS_AN_HOUR, PREDICTIONS_BY_DAY, REASON_CODES, RECOGNISED, REJECTED, UNCERTAIN
-from inkstream.report.facts import CASSANDRA
 from inkstream.settings import Settings
+from inkstream.store.tables import CONNECTOR
 
 VERSION = "generated"
 SOURCES = {"phone": 46, "scanner": 20, "school": 14, "post office": 9, "tablet": 6, "archive": 4, "curl": 1}
@@ -82,7 +82,7 @@ def mark_days(days: DataFrame, keyspace: str) -> None:
 
 def save(rows: DataFrame, table: str, keyspace: str) -> None:
     """Append rows to a table of Cassandra."""
-    rows.write.format(CASSANDRA).options(table=table, keyspace=keyspace).option(
+    rows.write.format(CONNECTOR).options(table=table, keyspace=keyspace).option(
         "spark.cassandra.output.batch.size.bytes", str(64 * 1024)
     ).mode("append").save()
 

@@ -22,10 +22,11 @@ from pyspark.sql.types import StructType
 
 from inkstream.errors import ServiceError
 from inkstream.report.counting import COUNTING, COUNTS, EXAMPLES, choose_examples, count_facts
-from inkstream.report.facts import CASSANDRA, facts_of, few_members, keys_of, read_corrections, read_days
+from inkstream.report.facts import facts_of, few_members, keys_of, read_corrections, read_days
 from inkstream.report.warehouse import CATALOG, NAMESPACE
 from inkstream.settings import Settings
 from inkstream.store.forgotten import without_forgotten
+from inkstream.store.tables import read_table
 
 FACTS, LOADED = "fact_prediction", "loaded_days"
 REPLACED = (COUNTS, EXAMPLES, FACTS)  # a day at a time
@@ -59,7 +60,7 @@ def load_days(
     Raises:
         ServiceError: Cassandra does not answer, or another run changed the warehouse meanwhile.
     """
-    changed = spark.read.format(CASSANDRA).options(table="changed_days", keyspace=settings.cassandra.keyspace).load()
+    changed = read_table(spark, settings, "changed_days")
     time_zone = settings.report.time_zone
     wanted = _days_to_build(spark, changed, current_version, time_zone, None if everything else list(rebuild))
     days = sorted(wanted)

@@ -15,19 +15,19 @@ from inkstream.errors import SettingError
 from inkstream.image.idx import pictures_and_labels
 from inkstream.report.vectors import PICTURES_DDL
 from inkstream.settings import Settings
+from inkstream.store.tables import read_table
 
-CASSANDRA = "org.apache.spark.sql.cassandra"
 _ROW_GROUP = 4_096  # a file is split between tasks at these
 
 
 def stored_pictures(spark: SparkSession, settings: Settings, model_version: str) -> DataFrame:
     """PICTURES_DDL: what a model version saw of each upload; the label is the newest correction, else its answer."""
-    answers = _table(spark, settings, "predictions").filter(
+    answers = read_table(spark, settings, "predictions").filter(
         (F.col("model_version") == model_version) & F.col("prepared").isNotNull()
     )
     # max_by and not a join by time: there are few corrections, and one row per picture leaves the partition.
     corrected = (
-        _table(spark, settings, "corrections")
+        read_table(spark, settings, "corrections")
         .groupBy("image_id")
         .agg(F.max_by("label", "corrected_at").alias("corrected"))
     )
@@ -85,7 +85,3 @@ def _idx_pictures(spark: SparkSession, folder: Path, scratch: Path) -> DataFrame
     file = scratch / "pictures.parquet"
     pq.write_table(table, file, row_group_size=_ROW_GROUP)
     return spark.read.schema(PICTURES_DDL).parquet(file.as_uri())
-
-
-def _table(spark: SparkSession, settings: Settings, table: str) -> DataFrame:
-    return spark.read.format(CASSANDRA).options(keyspace=settings.cassandra.keyspace, table=table).load()

@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 
 from inkstream.records import REJECTED, UNCERTAIN
 from inkstream.report.clusters import best_fit, choose_k, find_elbow
-from inkstream.report.pictures import CASSANDRA
 from inkstream.settings import Settings
+from inkstream.store.tables import read_table
 
 FEWEST_PICTURES = 10  # of a source, to say anything of it
 FEWEST_SOURCES = 4
@@ -37,9 +37,7 @@ class Kind:
 
 def stored_answers(spark: SparkSession, settings: Settings, model_version: str) -> DataFrame:
     """The answers by day of a model version, and the rejections that never reached a model."""
-    table = (
-        spark.read.format(CASSANDRA).options(keyspace=settings.cassandra.keyspace, table="predictions_by_day").load()
-    )
+    table = read_table(spark, settings, "predictions_by_day")
     columns = ("source", "outcome", "label", "confidence", "uploaded_at")
     return table.filter(F.col("model_version").isin(model_version, "-")).select(*columns)
 

@@ -20,6 +20,7 @@ from inkstream.records import BUCKETS_A_DAY, bucket_of, day_of
 from inkstream.settings import Settings
 from inkstream.store.results import read_days
 from inkstream.store.session import CASSANDRA_ERRORS, await_on_disk
+from inkstream.store.tables import read_table
 from inkstream.times import UTC
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def find_forgotten(session: Session, ids: Iterable[str]) -> set[str]:
 
 def without_forgotten(rows: DataFrame, settings: Settings) -> DataFrame:
     """The rows whose `image_id` nobody wants gone; for batch jobs, over the connector."""
-    options = {"table": "forgotten", "keyspace": settings.cassandra.keyspace}
-    stored = rows.sparkSession.read.format("org.apache.spark.sql.cassandra").options(**options).load()
+    stored = read_table(rows.sparkSession, settings, "forgotten")
     # Sent to each task: to join them otherwise all rows are shuffled and sorted, a re-score's with their pictures.
     marks = stored.selectExpr("image_id AS forgotten_id").hint("broadcast")
     # An anti join would be pushed below rows' own joins, such as the one that reads a day's partitions alone. And it is

@@ -22,6 +22,7 @@ from inkstream.errors import ServiceError
 from inkstream.records import image_id, write_time_us
 from inkstream.settings import KafkaSettings, Settings
 from inkstream.store.kafka_client import build_client
+from inkstream.store.tables import read_table
 from inkstream.stream.source import kafka_options
 
 Ranges = dict[int, list[tuple[int, int]]]  # partition -> [from (inclusive), until (exclusive)], merged, ascending
@@ -90,12 +91,12 @@ def gather(spark: SparkSession, session: Session, settings: Settings) -> Evidenc
     ranges = read_ranges(session, kafka.uploaded)
     answered_from, answered_until = offsets_of(kafka, kafka.predicted)
     answers = _held(_answers(spark, settings, answered_until))
-    forgotten = _held(_table(spark, settings, "forgotten").select("image_id"))
+    forgotten = _held(read_table(spark, settings, "forgotten").select("image_id"))
     of_topic = F.col("topic") == kafka.uploaded
-    images = _held(_table(spark, settings, "images").select(*_IMAGES).where(of_topic))
-    by_day = _held(_table(spark, settings, "predictions_by_day").select(*_BY_DAY).where(of_topic))
-    predictions = _held(_table(spark, settings, "predictions").select(*_PREDICTIONS))
-    parts = _table(spark, settings, "image_parts").select("image_id", "part").groupBy("image_id")
+    images = _held(read_table(spark, settings, "images").select(*_IMAGES).where(of_topic))
+    by_day = _held(read_table(spark, settings, "predictions_by_day").select(*_BY_DAY).where(of_topic))
+    predictions = _held(read_table(spark, settings, "predictions").select(*_PREDICTIONS))
+    parts = read_table(spark, settings, "image_parts").select("image_id", "part").groupBy("image_id")
     begins, ends = offsets_of(kafka, kafka.uploaded)
     messages = _held(_messages(spark, settings, ends).withColumn("recorded", _within(ranges)))
     return Evidence(
@@ -132,11 +133,6 @@ def _held(rows: DataFrame) -> DataFrame:
     held = rows.persist()
     held.count()
     return held
-
-
-def _table(spark: SparkSession, settings: Settings, table: str) -> DataFrame:
-    options = {"table": table, "keyspace": settings.cassandra.keyspace}
-    return spark.read.format("org.apache.spark.sql.cassandra").options(**options).load()
 
 
 def _topic(spark: SparkSession, settings: Settings, topic: str, ends: dict[int, int]) -> DataFrame:

@@ -20,6 +20,7 @@ from inkstream.records import (
     REJECTED,
 )
 from inkstream.settings import Settings
+from inkstream.store.tables import CONNECTOR
 from inkstream.stream.arrivals import ORIGIN, Origin
 from inkstream.stream.source import kafka_options
 
@@ -110,7 +111,7 @@ def save_rows(
     """Write those columns of the rows into the table, as of their `write_time`. Raises what Spark raises."""
     (
         rows.select(*columns, "write_time")
-        .write.format("org.apache.spark.sql.cassandra")
+        .write.format(CONNECTOR)
         # A long in microseconds; a timestamp column would be taken in milliseconds, without a word.
         .options(table=table, keyspace=keyspace, writetime="write_time")
         .options(**{f"spark.cassandra.output.{name}": value for name, value in travel.items()})

@@ -37,6 +37,7 @@ from inkstream.records import (
 )
 from inkstream.settings import Settings
 from inkstream.store.forgotten import without_forgotten
+from inkstream.store.tables import table_reader
 from inkstream.stream.many import BY_PARTITION, TOGETHER, save_rows
 from inkstream.stream.predict import PredictTask, reader_for
 
@@ -168,8 +169,7 @@ class Rescore:
         return rows.where(F.col("size_bytes").isNotNull() & F.col("uploaded_at").isNotNull())
 
     def _table(self, name: str, page_rows: int = PAGE_ROWS) -> DataFrame:
-        options = {"table": name, "keyspace": self._settings.cassandra.keyspace}
-        reader = self._spark.read.format("org.apache.spark.sql.cassandra").options(**options)
+        reader = table_reader(self._spark, self._settings.cassandra.keyspace, name)
         for option, value in {"fetch.sizeInRows": page_rows, "split.sizeInMB": PIECE_MB}.items():
             reader = reader.option(f"spark.cassandra.input.{option}", str(value))
         return reader.load()

@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks.figures import Case, Outcome
 
 CHART_DPI = 110
+MOST_COLUMNS = 8  # of figures
 
 
 def show(outcome: Outcome, console: Console) -> None:
@@ -26,19 +27,29 @@ def show(outcome: Outcome, console: Console) -> None:
 
 
 def _table(name: str, case: Case) -> Table:
+    """A row a contender; where there are many figures, a row each of those, so that none is cut to a few letters."""
     keys = list(dict.fromkeys(key for contender in case.rounds for key in case.medians(contender)))
+    better = f"{case.base} is better by"
+    heads = ["rounds", *(key.replace("_", " ") for key in keys), better]
+    lines = [_line(case, contender, keys) for contender in case.rounds]
+    names = list(case.rounds)
+    if len(keys) > MOST_COLUMNS:
+        heads, names, lines = names, heads, [list(column) for column in zip(*lines, strict=True)]
     table = Table(title=f"{name}: {case.name}", title_justify="left")
     table.add_column("")
-    table.add_column("rounds", justify="right")
-    for key in keys:
-        table.add_column(key.replace("_", " "), justify="right")
-    table.add_column(f"{case.base} is better by", justify="right")
-    for contender, rounds in case.rounds.items():
-        medians = case.medians(contender)
-        ratio = None if contender == case.base else case.ratio(contender)
-        better = "" if ratio is None else f"{ratio:.2f} x"
-        table.add_row(contender, str(len(rounds)), *(_number(medians.get(key)) for key in keys), better)
+    for head in heads:
+        table.add_column(head, justify="right")
+    for first, line in zip(names, lines, strict=True):
+        table.add_row(first, *line)
     return table
+
+
+def _line(case: Case, contender: str, keys: Sequence[str]) -> list[str]:
+    """How many rounds it had, its medians, and how many times better the base is."""
+    medians = case.medians(contender)
+    ratio = None if contender == case.base else case.ratio(contender)
+    better = "" if ratio is None else f"{ratio:.2f} x"
+    return [str(len(case.rounds[contender])), *(_number(medians.get(key)) for key in keys), better]
 
 
 def _spent_table(name: str, case: Case) -> Table:

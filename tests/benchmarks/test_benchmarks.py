@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from benchmarks import drain
 from benchmarks.__main__ import BENCHMARKS, chosen
@@ -38,7 +39,7 @@ from benchmarks.place import Place
 from benchmarks.processes import DRIVER, JVM, OTHER, WORKER, kind_of
 from benchmarks.rescore import check_rows
 from benchmarks.scale import Look, between
-from benchmarks.showing import draw
+from benchmarks.showing import draw, show
 from benchmarks.spark_answering import UPLOAD, answer_one, answer_one_alone, finish_batches, prepare_batches
 from benchmarks.storing import Answerer, Message
 from inkstream.cli.bench import NAMES
@@ -156,6 +157,16 @@ def test_the_report_holds_every_round_with_its_medians_and_ratios(tmp_path: Path
     assert case["contenders"][OURS]["ours_is_better_by"] is None
     draw([outcome], tmp_path / "chart.png")
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_of_many_figures_has_a_row_for_each_and_cuts_no_name() -> None:
+    figures = {f"figure_number_{number}_s": float(number) for number in range(14)}
+    case = Case("100 images/s", "figure_number_0_s", False, {OURS: [figures], "plain consumer x1": [figures]})
+    console = Console(width=100, record=True)
+    show(Outcome("latency", "how", [case]), console)
+    lines = console.export_text().splitlines()
+    assert any("InkStream" in line and "plain consumer x1" in line for line in lines)
+    assert any(line.count("13") == 3 and "figure number 13 s" in line for line in lines)
 
 
 def test_a_quick_run_takes_a_few_benchmarks_unless_others_are_named() -> None:

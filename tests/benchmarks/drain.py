@@ -107,7 +107,8 @@ def compare(
                 f"drain: round {number + 1} of {name}, {contender.name}: {figures['warm_per_s']:,.0f}/s warm, "
                 f"{figures['cold_per_s']:,.0f}/s from the command on"
             )
-    notes = _notes(work, found if tables else {})
+    compared = tables and not options.quick  # right after their start the services are slower, and nobody warms them up
+    notes = _notes(work, found if compared else {})
     return Case(name, "warm_per_s", True, found, notes, spent=spent if profiled else {})
 
 

@@ -6,12 +6,12 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from benchmarks.contenders import Contender, Running, cpu_seconds, ours_by_command, ours_counting_loads, plain
+from benchmarks.contenders import Contender, Running, ours_by_command, ours_counting_loads, plain
 from benchmarks.figures import OURS, Case, Incomplete, Outcome
 from benchmarks.latency import BATCH
 from benchmarks.options import Options
 from benchmarks.place import Place
-from benchmarks.processes import memory
+from benchmarks.processes import cpu_seconds, memory
 from inkstream.local.class_archives import archive_options
 from inkstream.store.session import open_session
 

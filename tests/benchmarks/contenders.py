@@ -108,16 +108,6 @@ class Running:
         return found
 
 
-def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
-    """User and system time of the processes so far, their ended children's with it."""
-    total = 0.0
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
-
-
 def resident_bytes(processes: Sequence[psutil.Process]) -> int:
     """Memory of those that are still there; pages that they share count for each."""
     total = 0

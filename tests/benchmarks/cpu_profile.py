@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.processes import JVM, WORKER, by_kind
+from benchmarks.processes import JVM, WORKER, by_kind, cpu_seconds
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 JAVA = {
@@ -38,8 +38,7 @@ def thread_seconds(process: psutil.Process, groups: Mapping[str, Sequence[str]])
     """CPU seconds of a process by group; a thread is the first group's that has the beginning of its name."""
     folder = Path("/proc", str(process.pid))
     if not (folder / "task").is_dir():  # not Linux: no names
-        times = process.cpu_times()
-        return Counter({THE_REST: times.user + times.system})
+        return Counter({THE_REST: cpu_seconds([process])})
     spent: Counter[str] = Counter()
     for stat in folder.glob("task/*/stat"):
         with suppress(OSError):  # it has ended
@@ -62,16 +61,17 @@ def spent_so_far(
                 found[f"{who}: {group}"] += seconds
     drivers = [process for kind, processes in kinds.items() if kind not in (JVM, WORKER) for process in processes]
     for who, processes in (("Python workers", kinds[WORKER]), ("Python driver", drivers), ("Kafka", kafka)):
-        for process in processes:
-            times = process.cpu_times()
-            found[who] += times.user + times.system
+        found[who] = cpu_seconds(processes)
     return found
 
 
 def between(first: Counter[str], second: Counter[str], images: int) -> dict[str, float]:
-    """Microseconds an image from one count to the next; what grew not is left out."""
+    """Microseconds an image from one count to the next; what stayed is left out.
+
+    Less than nothing where a group's threads have ended meanwhile: their time has become ENDED's, so the sum is right.
+    """
     spent = {group: (seconds - first[group]) * 1e6 / images for group, seconds in second.items()}
-    return {group: value for group, value in spent.items() if value > 0}
+    return {group: value for group, value in spent.items() if value}
 
 
 def group_of(name: str, groups: Mapping[str, Sequence[str]]) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from benchmarks.contenders import Contender, cpu_seconds, ours, plain, quix, resident_bytes, spark
+from benchmarks.contenders import Contender, ours, plain, quix, resident_bytes, spark
 from benchmarks.cpu_profile import between
 from benchmarks.figures import OURS, Case, Outcome, comparable, warm_rate, with_slack
 from benchmarks.options import Options
 from benchmarks.place import TABLES, Place
+from benchmarks.processes import cpu_seconds
 from inkstream.local.extras import ensure_extra
 
 METHOD = (

@@ -67,17 +67,21 @@ class Place:
         apply_schema(settings)
         return Place(self.services, settings, self.folder, self.pictures)
 
+    def kafka(self) -> list[psutil.Process]:
+        """The brokers' processes."""
+        return [psutil.Process(broker.pid) for broker in self.services.brokers if broker.pid]
+
+    def cassandra(self) -> list[psutil.Process]:
+        """The nodes' processes."""
+        return [psutil.Process(node.pid) for node in self.services.nodes if node.pid]
+
     def servers(self) -> list[psutil.Process]:
         """The processes of Kafka and Cassandra."""
-        return [psutil.Process(service.pid) for service in self.services.all if service.pid]
+        return [*self.kafka(), *self.cassandra()]
 
     def spent(self, family: Sequence[psutil.Process]) -> Counter[str]:
         """CPU seconds so far of a contender's processes and of the services, by what they went into."""
-        nodes, brokers = (
-            [psutil.Process(one.pid) for one in services if one.pid]
-            for services in (self.services.nodes, self.services.brokers)
-        )
-        return spent_so_far(family, nodes, brokers)
+        return spent_so_far(family, self.cassandra(), self.kafka())
 
     def fill(self, count: int, source: str = "bench") -> set[str]:
         """Send so many uploads; returns the ids of all that the topic holds."""

@@ -1,4 +1,4 @@
-"""A contender's processes by what they do, and how much memory each of them holds."""
+"""A contender's processes by what they do, what CPU time they took, and how much memory each of them holds."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ def by_kind(processes: Sequence[psutil.Process]) -> Mapping[str, list[psutil.Pro
             parent = process.parent()
             found[kind_of(process.cmdline(), parent.cmdline() if parent else [])].append(process)
     return found
+
+
+def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    """User and system time of the processes so far, their ended children's with it."""
+    total = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def memory(processes: Sequence[psutil.Process]) -> dict[str, float]:

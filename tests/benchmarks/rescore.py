@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.contenders import HERE, Contender, Running, cpu_seconds, plain, spark_line
+from benchmarks.contenders import HERE, Contender, Running, plain, spark_line
 from benchmarks.figures import OURS, Case, Incomplete, Outcome, check_complete
 from benchmarks.options import Options
 from benchmarks.place import PAGE_ROWS, TABLES, Place
-from benchmarks.processes import memory
+from benchmarks.processes import cpu_seconds, memory
 from inkstream.local.extras import ensure_extra
 from inkstream.model.bundle import Bundle, Golden, load_bundle, shipped_bundle, write_bundle
 from inkstream.model.engine import open_engine

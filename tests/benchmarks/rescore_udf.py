@@ -27,6 +27,7 @@ from inkstream.model.engine import calibrated
 from inkstream.records import BUCKETS_AN_HOUR, PREDICTIONS, PREDICTIONS_BY_DAY, RECOGNISED, UNCERTAIN, encode_json
 from inkstream.settings import ImageSettings, load_settings
 from inkstream.spark import build_session
+from inkstream.store.tables import CONNECTOR, read_table
 
 ROWS = 512
 PREPARED = "pixels array<float>, prepared binary, why string, ink_share float"
@@ -112,12 +113,10 @@ def main(argv: list[str] | None = None) -> int:
     settings = load_settings()
     spark = build_session(settings, "rescore-udf")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(ROWS))
-    tables = {"keyspace": settings.cassandra.keyspace}
-    reader = spark.read.format("org.apache.spark.sql.cassandra").options(table="images", **tables)
-    rows = answered(reader.load(), bundle).persist()
+    rows = answered(read_table(spark, settings, "images"), bundle).persist()
     for table, names in (("predictions", PREDICTIONS), ("predictions_by_day", PREDICTIONS_BY_DAY)):
-        writer = rows.select(*names).write.format("org.apache.spark.sql.cassandra").mode("append")
-        writer.options(table=table, **tables).save()
+        writer = rows.select(*names).write.format(CONNECTOR).mode("append")
+        writer.options(table=table, keyspace=settings.cassandra.keyspace).save()
     spark.stop()
     return 0
 

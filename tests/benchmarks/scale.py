@@ -11,12 +11,12 @@ from statistics import fmean
 
 import psutil
 
-from benchmarks.contenders import Running, cpu_seconds, ours
+from benchmarks.contenders import Running, ours
 from benchmarks.disk import cassandra_bytes, kafka_bytes
 from benchmarks.figures import OURS, Case, Outcome, warm_rate, with_slack
 from benchmarks.options import Options
 from benchmarks.place import Place
-from benchmarks.processes import memory
+from benchmarks.processes import cpu_seconds, memory
 from inkstream.local.own_services import own_folder
 from inkstream.local.services import running_services
 from inkstream.producer.paths import read_paths
@@ -95,9 +95,9 @@ def run(options: Options, place: Place) -> Outcome:
 
 def grow(place: Place, plan: Plan) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
     """One stream over all of the plan; figures an image of each size, and what an image leaves. Raises Incomplete."""
-    before_s = cpu_seconds(kafka(place))
+    before_s = cpu_seconds(place.kafka())
     expected = place.fill(plan.total)
-    taken_s = cpu_seconds(kafka(place)) - before_s
+    taken_s = cpu_seconds(place.kafka()) - before_s
     before = place.ends(place.settings.kafka.predicted)
     looks: list[Look] = []
     with ours().running(place) as running:
@@ -120,13 +120,8 @@ def grow(place: Place, plan: Plan) -> tuple[dict[str, dict[str, float]], dict[st
 def look(place: Place, running: Running, answered: int) -> Look:
     """All that there is to see at this moment."""
     family = running.family()
-    cassandra = [psutil.Process(node.pid) for node in place.services.nodes if node.pid]
-    spent = (cpu_seconds(family), cpu_seconds(kafka(place)), cpu_seconds(cassandra))
+    spent = (cpu_seconds(family), cpu_seconds(place.kafka()), cpu_seconds(place.cassandra()))
     return Look(answered, time.time(), *spent, memory_mib=memory(family)["own_mib"])
-
-
-def kafka(place: Place) -> list[psutil.Process]:
-    return [psutil.Process(broker.pid) for broker in place.services.brokers if broker.pid]
 
 
 def between(first: Look, second: Look) -> dict[str, float]:

@@ -65,8 +65,9 @@ def _spent_table(name: str, case: Case) -> Table:
         table.add_column("share", justify="right")
     least = 0.01 * sum(first.values())
     for group in groups:
-        if max(column.get(group, 0.0) for column in columns.values()) >= least:
-            table.add_row(group, *_with_shares([column.get(group, 0.0) for column in columns.values()], totals))
+        values = [column.get(group, 0.0) for column in columns.values()]
+        if max(values) >= least:
+            table.add_row(group, *_with_shares(values, totals))
     table.add_section()
     table.add_row("all", *_with_shares(list(totals.values()), totals))
     return table

@@ -26,6 +26,7 @@ from inkstream.spark import cassandra_conf
 from inkstream.store.kafka_client import kafka_client_options
 from inkstream.store.schema import apply_schema
 from inkstream.store.session import open_session
+from inkstream.store.tables import table_reader
 from inkstream.store.topics import create_topics
 from inkstream.stream.answering import run
 from inkstream.stream.arrivals import Ledger
@@ -129,10 +130,9 @@ def await_keyspace(spark: SparkSession, keyspace: str) -> None:
     """
     assert spark._jvm is not None
     spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)
-    options = {"keyspace": keyspace, "table": "models"}
     for _ in range(100):
         try:
-            spark.read.format("org.apache.spark.sql.cassandra").options(**options).load()
+            table_reader(spark, keyspace, "models").load()
             return
         except AnalysisException:
             time.sleep(0.1)

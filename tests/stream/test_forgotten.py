@@ -9,6 +9,7 @@ from tests.stream.conftest import TABLES, Pipeline
 import inkstream
 from inkstream.records import INLINE_BYTES, image_id
 from inkstream.store.forgotten import find_forgotten, find_ids, forget, without_forgotten
+from inkstream.store.tables import read_table
 
 pytestmark = pytest.mark.services
 
@@ -55,8 +56,7 @@ def test_a_batch_job_leaves_forgotten_ids_out(pipeline: Pipeline) -> None:
 
 
 def test_a_batch_job_shuffles_no_rows_to_leave_forgotten_ids_out(pipeline: Pipeline) -> None:
-    images = pipeline.spark.read.format("org.apache.spark.sql.cassandra")
-    images = images.options(table="images", keyspace=pipeline.settings.cassandra.keyspace).load()
+    images = read_table(pipeline.spark, pipeline.settings, "images")
     plan = without_forgotten(images, pipeline.settings)._jdf.queryExecution().executedPlan().toString()
     assert "BatchScan images" in plan
     assert "hashpartitioning" not in plan

@@ -201,7 +201,7 @@ def _check_size(width: int, height: int, limits: ImageSettings) -> None:
 
 
 def _scans(data: bytes) -> int:
-    """How many scans' markers a JPEG file has; bytes.count takes five times as long where every other byte is 0xff."""
+    """How many scans' markers a JPEG file has; bytes.count takes five times as long on a photograph."""
     content = np.frombuffer(data, np.uint8)
     return int(np.count_nonzero((content[:-1] == 0xFF) & (content[1:] == 0xDA)))
 

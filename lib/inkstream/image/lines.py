@@ -34,10 +34,7 @@ def find_lines(ink: Array, level: float) -> Lines | None:
     """uint8 (H, W) ink in; the paper's Lines out, None where it has none."""
     across, down = _level_lines(ink, level), cv2.transpose(_level_lines(cv2.transpose(ink), level))
     mask = cv2.bitwise_or(across, down)
-    if not cv2.countNonZero(mask):
-        return None
-    on_lines = ink[mask > 0]
-    on_lines = on_lines[on_lines > 0]
+    on_lines = ink[cv2.bitwise_and(mask, ink) > 0]
     if not on_lines.size:
         return None
     own = on_lines[on_lines < 2 * np.percentile(on_lines, 75)]  # the rest is where strokes cross
@@ -58,7 +55,7 @@ def _level_lines(ink: Array, level: float) -> Array:
     height, width = ink.shape
     smeared = cv2.blur(ink, (width // 8 | 1, 1)).astype(np.int16)
     thin = smeared - cv2.blur(smeared, (1, max(9, height // 16) | 1))
-    candidates = cv2.compare(thin, int(max(1.5, FAINT * level)), cv2.CMP_GT)
+    candidates = cv2.compare(thin, int(max(1.5, FAINT * level)), cv2.CMP_GT)  # whole numbers: over 7 is over 7.6
     run = max(9, width // 9)
     runs: Array = cv2.morphologyEx(candidates, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
     if not _can_span(runs, run):

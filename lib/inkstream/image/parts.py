@@ -45,7 +45,7 @@ def stroke_mask(ink: Array, low: float, high: float) -> Array:
     possible = cv2.threshold(ink, low, 255, cv2.THRESH_BINARY)[1]
     labels = labelled(possible)
     sure = cv2.threshold(ink, high, 255, cv2.THRESH_BINARY)[1]
-    return having(labels, np.unique(labels[sure > 0]))
+    return having(labels, labels[sure > 0])
 
 
 def without_lines(mask: Array, lines: Array) -> Array:

@@ -18,7 +18,7 @@ from inkstream.store.session import CASSANDRA_ERRORS
 
 CONCURRENCY = 32
 _COMPARED = "image_id, model_version, outcome, label, confidence, reason_code, claimed_label, predicted_at"
-_SHOWN = "uploaded_at, filename, source"  # of a candidate as well; a fifth of the time of reading millions
+_SHOWN = "uploaded_at, filename, source"  # of a candidate as well; a fifth of the time of reading
 
 
 @dataclass
